@@ -1,0 +1,10 @@
+"""Keras layers for spatial transformers.
+
+The warp convention is stated in `keras_stn.ops`.
+"""
+
+from keras_stn.layers.affine_grid import AffineGrid
+from keras_stn.layers.bilinear_sampler import BilinearSampler
+from keras_stn.layers.spatial_transformer import SpatialTransformer
+
+__all__ = ["AffineGrid", "BilinearSampler", "SpatialTransformer"]

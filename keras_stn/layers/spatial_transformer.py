@@ -1,0 +1,277 @@
+"""The spatial transformer: predicts a transform and warps by it."""
+
+import keras
+
+from keras_stn import ops, transforms
+from keras_stn.ops.arguments import (
+    check_fill,
+    standardize_data_format,
+    standardize_size,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_stn")
+class SpatialTransformer(keras.layers.Layer):
+    """Warps images (or feature maps) by a transform that it predicts from them.
+
+    The localisation network looks at its input; a Dense layer of this layer's own,
+    whose weights start at zero, turns what it found into the offsets of the transform's
+    parameters from the identity. So an untrained transformer changes nothing, and
+    weight decay pulls it towards the identity. The warp convention is stated in
+    `keras_stn.ops`.
+
+    There are three ways to call it:
+
+    - on `images`: the localisation network reads what is warped. On the input of a
+      model this is the paper's STN-C0, on a feature map STN-CX, which cannot undo a
+      rotation of the image.
+    - on `[images, features]`: the localisation network reads `features`, and `images`
+      are warped. With features that the classifier's own first layers make of the
+      images, this is STN-SLX, which the paper advocates.
+    - with `localization=None`, on `[images, theta]`: theta comes from elsewhere.
+
+    Args:
+        localization: A Keras layer or model; its output is flattened if it is not
+            flat. None to be called on `[images, theta]`.
+        transform: The family of transforms: `"affine"`, `"similarity"`, `"rigid"`,
+            `"rotation"`, `"translation"`, `"attention"`, or an instance of
+            `keras_stn.transforms.Transform`. Not used if `localization` is None.
+        output_size: `(height, width)` of the output in pixels, one integer for both,
+            or None for the size of the input.
+        interpolation: `"bilinear"`, or `"nearest"`, through which nothing is learnt.
+        fill_mode: The image beyond its edges: `"constant"` (PyTorch: `"zeros"`),
+            `"nearest"` (PyTorch: `"border"`), `"reflect"` or `"mirror"`; see
+            `keras_stn.ops.grid_sample`.
+        fill_value: A number, used when `fill_mode="constant"`.
+        align_corners: Whether -1 and 1 are the centres of the outer pixels. By
+            default they are the outer edges of the image (half-pixel centres).
+        return_theta: Whether to return `(outputs, theta)` instead of the outputs.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            `keras.config.image_data_format()`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Call arguments:
+        inputs: `images`, `[images, features]` or `[images, theta]`, as above.
+
+    Input shape:
+        - images: `(batch, height, width, channels)`, or `(batch, channels, height,
+            width)` with `data_format="channels_first"`. Any float or integer dtype.
+        - features: whatever the localisation network takes.
+        - theta: `(batch, 2, 3)` or `(batch, 6)`.
+
+    Output shape:
+        - `(batch, output_height, output_width, channels)`, or `(batch, channels,
+            output_height, output_width)`, in the layer's compute dtype.
+        - theta: `(batch, 2, 3)`. Theta and all grid arithmetic are float32 (float64
+            under a float64 policy), also with mixed precision.
+
+    Raises:
+        ValueError: If an option or a shape is not as above.
+
+    Example:
+
+    >>> import keras
+    >>> import keras_stn
+    >>> localization = keras.Sequential(
+    ...     [
+    ...         keras.layers.MaxPooling2D(2),
+    ...         keras.layers.Conv2D(8, 5, activation="relu"),
+    ...         keras.layers.Flatten(),
+    ...         keras.layers.Dense(32, activation="relu"),
+    ...     ]
+    ... )
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((28, 28, 1)),
+    ...         keras_stn.SpatialTransformer(localization, transform="rigid"),
+    ...         keras.layers.Flatten(),
+    ...         keras.layers.Dense(10),
+    ...     ]
+    ... )
+    >>> model.output_shape
+    (None, 10)
+
+    References:
+        - [Jaderberg et al., 2015](https://arxiv.org/abs/1506.02025), section 3
+        - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), section 2
+    """
+
+    def __init__(
+        self,
+        localization=None,
+        transform="affine",
+        output_size=None,
+        interpolation="bilinear",
+        fill_mode="constant",
+        fill_value=0.0,
+        align_corners=False,
+        return_theta=False,
+        data_format=None,
+        **kwargs,
+    ):
+        # Keras would cast theta to half precision before `call`.
+        super().__init__(autocast=False, **kwargs)
+        if localization is not None and not isinstance(
+            localization, keras.layers.Layer
+        ):
+            raise ValueError(
+                "Invalid value for `localization`. Expected a Keras layer or model, or "
+                "None to call this layer on `[images, theta]`. "
+                f"Received: localization={localization!r}"
+            )
+        check_fill(interpolation, fill_mode, fill_value)
+        self.localization = localization
+        self.transform = transforms.get(transform)
+        self.output_size = (
+            None
+            if output_size is None
+            else standardize_size(output_size, "output_size")
+        )
+        self.interpolation = interpolation
+        self.fill_mode = fill_mode
+        self.fill_value = fill_value
+        self.align_corners = align_corners
+        self.return_theta = return_theta
+        self.data_format = standardize_data_format(data_format)
+        if localization is not None:
+            self._flatten = keras.layers.Flatten(name="flatten")
+            self._regression = keras.layers.Dense(
+                self.transform.num_parameters,
+                kernel_initializer="zeros",
+                bias_initializer="zeros",
+                # In half precision theta would move in steps of whole pixels.
+                dtype="float64" if self.compute_dtype == "float64" else "float32",
+                name="theta",
+            )
+
+    def build(self, input_shape):
+        """Builds the localisation network and the layer that regresses theta."""
+        if self.localization is None:
+            return
+        shape = input_shape[1] if _is_pair_of_shapes(input_shape) else input_shape
+        if not self.localization.built:
+            self.localization.build(shape)
+        shape = self.localization.compute_output_shape(tuple(shape))
+        shape = self._flatten.compute_output_shape(shape)
+        if shape[-1] is None:
+            raise ValueError(
+                "The localisation network must have an output of a known size, so that "
+                "a Dense layer can read it. Received an input of shape "
+                f"{tuple(input_shape)}. Give the model an input of known size, or end "
+                "the localisation network with a global pooling."
+            )
+        self._regression.build(shape)
+
+    def call(self, inputs):
+        """Predicts theta, or takes it, and warps the images."""
+        if self.localization is None:
+            images, theta = self._check_pair(inputs)
+        else:
+            images, features = (
+                inputs if isinstance(inputs, list | tuple) else (inputs, inputs)
+            )
+            theta = self.localize(features)
+        images = keras.ops.cast(images, self.compute_dtype)
+        outputs = self._sample(images, theta)
+        return (outputs, theta) if self.return_theta else outputs
+
+    def localize(self, features):
+        """Predicts theta without warping anything.
+
+        Args:
+            features: What the localisation network reads; a tensor or a symbolic
+                tensor.
+
+        Returns:
+            Tensor of shape `(batch, 2, 3)`.
+
+        Raises:
+            ValueError: If the layer has no localisation network.
+        """
+        if self.localization is None:
+            raise ValueError(
+                f"The layer '{self.name}' has no localisation network: it takes theta "
+                "as its second input. Expected `localization` to be a Keras layer."
+            )
+        offsets = self._regression(self._flatten(self.localization(features)))
+        identity = keras.ops.convert_to_tensor(
+            [self.transform.identity_parameters], dtype=self._regression.compute_dtype
+        )
+        return self.transform(offsets + identity)
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the outputs, or a pair of shapes if `return_theta`."""
+        if _is_pair_of_shapes(input_shape):
+            images_shape, second_shape = input_shape
+        else:
+            images_shape, second_shape = input_shape, None
+        if self.localization is None and second_shape is None:
+            self._check_pair(input_shape)
+        images = keras.KerasTensor(tuple(images_shape))
+        theta_shape = (images_shape[0], 2, 3)
+        outputs_shape = self._sample(images, keras.KerasTensor(theta_shape)).shape
+        return (outputs_shape, theta_shape) if self.return_theta else outputs_shape
+
+    def compute_output_spec(self, inputs):
+        """The outputs are in the compute dtype, theta in that of its arithmetic."""
+        input_shape = keras.tree.map_structure(lambda tensor: tensor.shape, inputs)
+        shapes = self.compute_output_shape(input_shape)
+        if not self.return_theta:
+            return keras.KerasTensor(shapes, dtype=self.compute_dtype)
+        if self.localization is None:
+            theta_shape, theta_dtype = inputs[1].shape, inputs[1].dtype
+        else:
+            theta_shape, theta_dtype = shapes[1], self._regression.compute_dtype
+        return (
+            keras.KerasTensor(shapes[0], dtype=self.compute_dtype),
+            keras.KerasTensor(theta_shape, dtype=theta_dtype),
+        )
+
+    def get_config(self):
+        """The arguments that rebuild this layer."""
+        config = {
+            "localization": keras.saving.serialize_keras_object(self.localization),
+            "transform": keras.saving.serialize_keras_object(self.transform),
+            "output_size": self.output_size,
+            "interpolation": self.interpolation,
+            "fill_mode": self.fill_mode,
+            "fill_value": self.fill_value,
+            "align_corners": self.align_corners,
+            "return_theta": self.return_theta,
+            "data_format": self.data_format,
+        }
+        return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuilds the layer that `get_config` described."""
+        config = dict(config)
+        config["localization"] = keras.saving.deserialize_keras_object(
+            config["localization"]
+        )
+        return cls(**config)
+
+    def _sample(self, images, theta):
+        return ops.affine_sample(
+            images,
+            theta,
+            size=self.output_size,
+            interpolation=self.interpolation,
+            fill_mode=self.fill_mode,
+            fill_value=self.fill_value,
+            align_corners=self.align_corners,
+            data_format=self.data_format,
+        )
+
+    def _check_pair(self, inputs):
+        if not isinstance(inputs, list | tuple) or len(inputs) != 2:
+            raise ValueError(
+                "A `SpatialTransformer` without a localisation network is called on "
+                f"`[images, theta]`. Received: inputs={inputs!r}. To predict theta, "
+                "give it a network: `SpatialTransformer(localization=...)`."
+            )
+        return inputs
+
+
+def _is_pair_of_shapes(shape):
+    return len(shape) == 2 and isinstance(shape[0], list | tuple)

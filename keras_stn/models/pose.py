@@ -1,0 +1,57 @@
+"""The part of a model that says how it sees the pose of its input."""
+
+import keras
+
+from keras_stn.layers import SpatialTransformer
+
+
+def pose(model, layer=None):
+    """The model that maps images to the theta that `model` warps them by.
+
+    It shares the weights of `model`, and computes no more than theta needs.
+
+    Args:
+        model: A functional model with a `SpatialTransformer`, for example one that
+            `splice` built or one that was loaded from a file.
+        layer: The transformer, or its name, if the model has several.
+
+    Returns:
+        A functional `keras.Model` from the inputs of `model` to theta, a tensor of
+        shape `(batch, 2, 3)`.
+
+    Raises:
+        ValueError: If the model has no transformer, or several and `layer` is None, or
+            if it is not functional.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import keras_stn
+    >>> model = keras_stn.models.mnist("stn_c0")
+    >>> theta = keras_stn.models.pose(model)(np.zeros((1, 28, 28, 1), "float32"))
+    >>> np.array(theta)
+    array([[[1., 0., 0.],
+            [0., 1., 0.]]], dtype=float32)
+    """
+    transformer = _find_transformer(model, layer)
+    inputs = transformer.input
+    if transformer.localization is None:
+        theta = keras.ops.reshape(inputs[1], (-1, 2, 3))
+    else:
+        features = inputs[1] if isinstance(inputs, list | tuple) else inputs
+        theta = transformer.localize(features)
+    return keras.Model(model.inputs, theta, name=f"{model.name}_pose")
+
+
+def _find_transformer(model, layer):
+    found = [x for x in model.layers if isinstance(x, SpatialTransformer)]
+    if layer is not None:
+        found = [x for x in found if x is layer or x.name == layer]
+    if len(found) != 1:
+        names = [x.name for x in model.layers if isinstance(x, SpatialTransformer)]
+        raise ValueError(
+            "Expected a model with one SpatialTransformer among its layers, or `layer` "
+            f"to name one of several. Received: model '{model.name}' with the "
+            f"transformers {names}, layer={layer!r}"
+        )
+    return found[0]

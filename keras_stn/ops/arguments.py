@@ -1,0 +1,126 @@
+"""Checks of the arguments that the samplers share, with errors that say the cure."""
+
+import keras
+import numpy as np
+from keras import ops
+
+INTERPOLATIONS = ("bilinear", "nearest")
+FILL_MODES = ("constant", "nearest", "reflect", "mirror")
+
+
+def standardize_theta(theta):
+    """Brings theta to shape `(batch, 2, 3)` and to the dtype of grid arithmetic.
+
+    Args:
+        theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`.
+
+    Returns:
+        Tensor of shape `(batch, 2, 3)`, float64 if `theta` is, else float32.
+    """
+    theta = ops.convert_to_tensor(theta)
+    check_theta_shape(theta.shape)
+    return ops.cast(ops.reshape(theta, (-1, 2, 3)), coordinate_dtype(theta))
+
+
+def check_theta_shape(shape):
+    """Raises if `shape` is neither `(batch, 2, 3)` nor `(batch, 6)`."""
+    shape = tuple(shape)
+    if shape[1:] not in ((2, 3), (6,)) or len(shape) < 2:
+        raise ValueError(
+            "Invalid shape of `theta`. Expected `(batch, 2, 3)` or `(batch, 6)`, one "
+            f"affine matrix for each image. Received: theta.shape={shape}. For a single "
+            "matrix add a batch axis: `theta[None]`."
+        )
+
+
+def coordinate_dtype(coordinates):
+    """The dtype of grid arithmetic: float32, or float64 for float64 coordinates.
+
+    Half precision cannot tell the pixels of a 64-pixel row apart near its ends, so
+    grids are never computed in it, whatever the dtype policy.
+    """
+    dtype = keras.backend.standardize_dtype(coordinates.dtype)
+    return "float64" if dtype == "float64" else "float32"
+
+
+def standardize_size(size, name="size"):
+    """Returns an output size as a tuple `(height, width)` of positive integers."""
+    if isinstance(size, int | np.integer):
+        size = (size, size)
+    try:
+        height, width = (int(side) for side in size)
+        exact = (height, width) == tuple(size)
+    except (TypeError, ValueError):
+        exact = False
+    if not exact or height < 1 or width < 1:
+        raise ValueError(
+            f"Invalid value for `{name}`. Expected one or two positive integers, "
+            f"`(height, width)`, in pixels. Received: {name}={size!r}"
+        )
+    return height, width
+
+
+def check_choice(name, value, choices):
+    """Raises if `value` is none of `choices`."""
+    if value not in choices:
+        raise ValueError(
+            f"Invalid value for `{name}`. Expected one of {sorted(choices)}. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def check_images(images):
+    """Raises if `images` is not a batch of numeric images."""
+    shape = tuple(images.shape)
+    if len(shape) != 4:
+        raise ValueError(
+            "Invalid rank of `images`. Expected 4, a batch of images of shape "
+            "`(batch, height, width, channels)`, or `(batch, channels, height, width)` "
+            f"with data_format='channels_first'. Received: images.shape={shape}. For a "
+            "single image add a batch axis: `images[None]`."
+        )
+    if any(side == 0 for side in shape[1:]):
+        raise ValueError(
+            "Invalid shape of `images`. Expected at least one pixel and one channel. "
+            f"Received: images.shape={shape}"
+        )
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if not (keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)):
+        raise ValueError(
+            "Invalid dtype of `images`. Expected a float or an integer dtype. "
+            f"Received: images.dtype={dtype}. Cast the images first, for example with "
+            "`keras.ops.cast(images, 'float32')`."
+        )
+
+
+def check_same_batch(images, other, name):
+    """Raises if the known batch sizes of `images` and `other` differ."""
+    first, second = images.shape[0], other.shape[0]
+    if first is not None and second is not None and first != second:
+        raise ValueError(
+            f"`images` and `{name}` must have the same batch size, one {name} for each "
+            f"image. Received: images.shape={tuple(images.shape)}, "
+            f"{name}.shape={tuple(other.shape)}. To warp one image in several ways, "
+            f"repeat it: `keras.ops.repeat(images, {second}, axis=0)`."
+        )
+
+
+def check_fill(interpolation, fill_mode, fill_value):
+    """Raises if how to interpolate and to fill is not one of the known ways."""
+    check_choice("interpolation", interpolation, INTERPOLATIONS)
+    check_choice("fill_mode", fill_mode, FILL_MODES)
+    if isinstance(fill_value, bool) or not isinstance(
+        fill_value, int | float | np.integer | np.floating
+    ):
+        raise ValueError(
+            "Invalid value for `fill_value`. Expected a number. "
+            f"Received: fill_value={fill_value!r}"
+        )
+
+
+def standardize_data_format(data_format):
+    """Returns `data_format`, or Keras' setting where it is None."""
+    if data_format is None:
+        return keras.config.image_data_format()
+    check_choice("data_format", data_format, ("channels_first", "channels_last"))
+    return data_format

@@ -1,0 +1,159 @@
+"""Samples images at the points of a grid."""
+
+import keras
+from keras import ops
+
+from keras_stn.backend import compiled
+from keras_stn.ops.arguments import (
+    check_fill,
+    check_images,
+    check_same_batch,
+    coordinate_dtype,
+    standardize_data_format,
+)
+from keras_stn.ops.coordinates import to_pixels
+from keras_stn.ops.interpolation import interpolate
+
+
+def grid_sample(
+    images,
+    grid,
+    interpolation="bilinear",
+    fill_mode="constant",
+    fill_value=0.0,
+    align_corners=False,
+    data_format=None,
+):
+    """Samples images at the points of a sampling grid.
+
+    The grid says for each output pixel where in the input it is sampled from, in the
+    normalised coordinates of the warp convention stated in `keras_stn.ops`. Gradients
+    reach the images and the grid. At whole pixels, where bilinear interpolation has a
+    kink, the gradient to the grid is the right-hand one: towards larger x and y.
+
+    Args:
+        images: Tensor of shape `(batch, height, width, channels)`, or `(batch,
+            channels, height, width)` with `data_format="channels_first"`. Any float
+            or integer dtype.
+        grid: Tensor of shape `(batch, output_height, output_width, 2)`, x before y.
+            Cast to float32 unless it is float64. Any value is allowed: a NaN
+            coordinate reads `fill_value`, or the first row or column where there is
+            none; an infinite one lies outside the image on its side (as NaN with
+            `"reflect"` and `"mirror"`); neither passes a gradient on.
+        interpolation: `"bilinear"`, or `"nearest"` (halves go to the even pixel; no
+            gradient to the grid).
+        fill_mode: The image beyond its edges, in Keras' words:
+            - `"constant"`: `(k k k k | a b c d | k k k k)` with `k = fill_value`, into
+                which the edge pixels fade over one pixel. PyTorch: `"zeros"`.
+            - `"nearest"`: `(a a a a | a b c d | d d d d)`. PyTorch: `"border"`.
+            - `"reflect"`: `(d c b a | a b c d | d c b a)`. PyTorch: `"reflection"`
+                with `align_corners=False`.
+            - `"mirror"`: `(e d c b | a b c d e | d c b a)`. PyTorch: `"reflection"`
+                with `align_corners=True`.
+        fill_value: A number, used when `fill_mode="constant"`.
+        align_corners: Whether -1 and 1 are the centres of the outer pixels. By
+            default they are the outer edges of the image (half-pixel centres).
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            `keras.config.image_data_format()`.
+
+    Returns:
+        Tensor of shape `(batch, output_height, output_width, channels)`, or
+        `(batch, channels, output_height, output_width)`, in the dtype of `images`.
+        Sums are formed in float32 or better. Integer images come back rounded;
+        32-bit integers above 2**24 are exact with `"nearest"` only.
+
+    Raises:
+        ValueError: If a shape, a dtype or an option is not as above.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_stn import ops
+    >>> image = np.arange(4.0, dtype="float32").reshape(1, 2, 2, 1)
+    >>> grid = np.zeros((1, 1, 1, 2), "float32")  # the centre of the image
+    >>> np.array(ops.grid_sample(image, grid, data_format="channels_last")).item()
+    1.5
+
+    References:
+        - [Jaderberg et al., 2015](https://arxiv.org/abs/1506.02025), equation 5
+    """
+    operation = GridSampleOperation(
+        interpolation, fill_mode, fill_value, align_corners, data_format
+    )
+    if isinstance(images, keras.KerasTensor) or isinstance(grid, keras.KerasTensor):
+        return operation.symbolic_call(images, grid)
+    return operation.call(images, grid)
+
+
+@keras.saving.register_keras_serializable(package="keras_stn")
+class GridSampleOperation(keras.Operation):
+    """`grid_sample` as a node of a functional model."""
+
+    def __init__(
+        self,
+        interpolation="bilinear",
+        fill_mode="constant",
+        fill_value=0.0,
+        align_corners=False,
+        data_format=None,
+        *,
+        name=None,
+    ):
+        super().__init__(name=name)
+        check_fill(interpolation, fill_mode, fill_value)
+        self.interpolation = interpolation
+        self.fill_mode = fill_mode
+        self.fill_value = float(fill_value)
+        self.align_corners = bool(align_corners)
+        self.data_format = standardize_data_format(data_format)
+
+    def call(self, images, grid):
+        """Samples the images."""
+        images = ops.convert_to_tensor(images)
+        grid = ops.convert_to_tensor(grid)
+        self._check(images, grid)
+        return _grid_sample(
+            images,
+            ops.cast(grid, coordinate_dtype(grid)),
+            interpolation=self.interpolation,
+            fill_mode=self.fill_mode,
+            fill_value=self.fill_value,
+            align_corners=self.align_corners,
+            data_format=self.data_format,
+        )
+
+    def compute_output_spec(self, images, grid):
+        """Infers shape and dtype of the samples."""
+        self._check(images, grid)
+        batch = images.shape[0] if grid.shape[0] is None else grid.shape[0]
+        if self.data_format == "channels_first":
+            shape = (batch, images.shape[1], *grid.shape[1:3])
+        else:
+            shape = (batch, *grid.shape[1:3], images.shape[3])
+        return keras.KerasTensor(shape, dtype=images.dtype)
+
+    def _check(self, images, grid):
+        check_images(images)
+        shape = tuple(grid.shape)
+        if len(shape) != 4 or shape[-1] != 2:
+            raise ValueError(
+                "Invalid shape of `grid`. Expected `(batch, output_height, "
+                "output_width, 2)` with x before y in the last axis. "
+                f"Received: grid.shape={shape}"
+            )
+        check_same_batch(images, grid, "grid")
+
+
+@compiled("interpolation", "fill_mode", "fill_value", "align_corners", "data_format")
+def _grid_sample(
+    images, grid, *, interpolation, fill_mode, fill_value, align_corners, data_format
+):
+    if data_format == "channels_first":
+        images = ops.transpose(images, (0, 2, 3, 1))
+    _, height, width, _ = ops.shape(images)
+    x = to_pixels(grid[..., 0], width, align_corners)
+    y = to_pixels(grid[..., 1], height, align_corners)
+    samples = interpolate(images, x, y, interpolation, fill_mode, fill_value)
+    if data_format == "channels_first":
+        samples = ops.transpose(samples, (0, 3, 1, 2))
+    return samples

@@ -1,0 +1,119 @@
+"""What a family of transforms is."""
+
+import keras
+from keras import ops
+
+
+class Transform:
+    """A family of affine transforms, described by a few parameters.
+
+    A `SpatialTransformer` predicts the parameters; the family turns them into theta.
+    To write one of your own, set two attributes, implement one method, and register
+    the class if models with it are to be saved; arguments of the constructor go into
+    `get_config`. Two families combine with `@`: see `Composed`.
+
+    Attributes:
+        num_parameters: How many numbers describe one transform.
+        identity_parameters: The ones that describe the identity, a tuple of
+            `num_parameters` floats. A transformer starts there.
+
+    Example:
+
+    A rotation that can never exceed a quarter turn:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> from keras_stn import transforms
+    >>> @keras.saving.register_keras_serializable(package="my_package")
+    ... class BoundedRotation(transforms.Transform):
+    ...     num_parameters = 1
+    ...     identity_parameters = (0.0,)
+    ...
+    ...     def compute_theta(self, parameters):
+    ...         angle = np.pi / 2 * keras.ops.tanh(parameters)
+    ...         return transforms.Rotation().compute_theta(angle)
+    >>> theta = BoundedRotation()([[1000.0]])
+    >>> np.array(theta).round(3) + 0.0
+    array([[[ 0., -1.,  0.],
+            [ 1.,  0.,  0.]]], dtype=float32)
+    """
+
+    num_parameters = None
+    identity_parameters = None
+
+    def compute_theta(self, parameters):
+        """Maps parameters to theta: the method that a family implements.
+
+        Args:
+            parameters: Float tensor of shape `(batch, num_parameters)`.
+
+        Returns:
+            Tensor of shape `(batch, 2, 3)`, in the warp convention of
+            `keras_stn.ops`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `compute_theta(parameters)`, which "
+            "returns a tensor of shape `(batch, 2, 3)`."
+        )
+
+    def __call__(self, parameters):
+        """Checks the parameters and maps them to theta."""
+        parameters = ops.convert_to_tensor(parameters)
+        shape = tuple(parameters.shape)
+        if len(shape) != 2 or shape[1] != self.num_parameters:
+            raise ValueError(
+                f"{type(self).__name__} takes parameters of shape `(batch, "
+                f"{self.num_parameters})`. Received: parameters.shape={shape}"
+            )
+        return self.compute_theta(parameters)
+
+    def __matmul__(self, other):
+        """`first @ second`: the family of all products, see `Composed`."""
+        # Imported here because `Composed` is itself a `Transform`.
+        from keras_stn.transforms.composed import Composed
+
+        if not isinstance(other, Transform):
+            return NotImplemented
+        return Composed(self, other)
+
+    def get_config(self):
+        """The arguments that rebuild this object."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuilds the object that `get_config` described."""
+        return cls(**config)
+
+    def __eq__(self, other):
+        """Two families are equal if class and config are."""
+        return type(self) is type(other) and self.get_config() == other.get_config()
+
+    def __hash__(self):
+        return hash((type(self), repr(self.get_config())))
+
+    def __repr__(self):
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def stack_theta(rows):
+    """Stacks two rows of three tensors of shape `(batch,)` to `(batch, 2, 3)`."""
+    return ops.stack([ops.stack(row, axis=1) for row in rows], axis=1)
+
+
+def check_positive(name, value):
+    """Raises if `value` is not a positive number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ValueError(
+            f"Invalid value for `{name}`. Expected a positive number. "
+            f"Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def register(transform_class):
+    """Registers a family of this package for serialisation."""
+    return keras.saving.register_keras_serializable(package="keras_stn")(
+        transform_class
+    )
