@@ -1,6 +1,7 @@
 """The sampling grid of an affine transform."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_stn.backend import compiled
@@ -10,7 +11,7 @@ from keras_stn.ops.arguments import (
     standardize_size,
     standardize_theta,
 )
-from keras_stn.ops.coordinates import centred_indices, extent
+from keras_stn.ops.coordinates import extent
 
 
 def affine_grid(theta, size, align_corners=False):
@@ -79,8 +80,9 @@ class AffineGridOperation(keras.Operation):
 def _affine_grid(theta, *, size, align_corners):
     height, width = size
     x, y = (
-        # A single pixel lies in the middle in both conventions.
-        centred_indices(side, theta.dtype) * (2 / max(extent(side, align_corners), 1))
+        # Rounded once, from float64: the product of rounded factors would put an
+        # identity several 1e-6 of a pixel beside the pixels.
+        ops.convert_to_tensor(_pixel_centres(side, align_corners), dtype=theta.dtype)
         for side in (width, height)
     )
     # Sums of products and not a matrix product, whose precision an accelerator may
@@ -88,3 +90,10 @@ def _affine_grid(theta, *, size, align_corners):
     theta = ops.reshape(theta, (-1, 2, 1, 1, 3))
     grid = theta[..., 0] * x[None, :] + theta[..., 1] * y[:, None] + theta[..., 2]
     return ops.transpose(grid, (0, 2, 3, 1))
+
+
+def _pixel_centres(side, align_corners):
+    """Normalised coordinates of the pixels along a side: a float64 NumPy array."""
+    # A single pixel lies in the middle in both conventions.
+    half_extent = max(extent(side, align_corners), 1) / 2
+    return (np.arange(side) - (side - 1) / 2) / half_extent

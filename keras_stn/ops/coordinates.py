@@ -66,7 +66,10 @@ def fold(pixels, side, fill_mode):
     elif fill_mode == "mirror":
         # About the centres of the outer pixels; one pixel is its own mirror image.
         pixels = triangle_wave(pixels, ops.maximum(last, 1))
-    return ops.clip(pixels, lowest, highest)
+    # Not `ops.clip`: on a bound, where an identity puts the outer pixels, JAX would pass
+    # half of the gradient on.
+    pixels = ops.where(pixels < lowest, lowest, pixels)
+    return ops.where(pixels > highest, highest, pixels)
 
 
 def triangle_wave(positions, half_period):

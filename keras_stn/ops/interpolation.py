@@ -41,7 +41,12 @@ def _nearest(rows, x, y, width, height, is_constant, fill_value):
     if not is_constant:
         return values
     inside = ops.logical_and(_is_inside(column, width), _is_inside(row, height))
-    fill = ops.cast(fill_value, rows.dtype)
+    dtype = keras.backend.standardize_dtype(rows.dtype)
+    if keras.backend.is_int_dtype(dtype):
+        # Rounded and saturating, as in `_cast_to_image`, but exact.
+        limits = np.iinfo(dtype)
+        fill_value = round(min(max(fill_value, limits.min), limits.max))
+    fill = ops.convert_to_tensor(fill_value, dtype=dtype)
     return ops.where(ops.expand_dims(inside, -1), values, fill)
 
 

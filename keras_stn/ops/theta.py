@@ -118,7 +118,7 @@ def invert_theta(theta):
     a, b, c, d, shift_x, shift_y = (
         ops.where(regular, entry, 0.0) for entry in (a, b, c, d, shift_x, shift_y)
     )
-    determinant = ops.where(regular, determinant, 1.0)
+    determinant = ops.where(regular, a * d - b * c, 1.0)
     rows = [
         [d, -b, b * shift_y - d * shift_x],
         [-c, a, c * shift_x - a * shift_y],

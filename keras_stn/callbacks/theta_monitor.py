@@ -1,0 +1,101 @@
+"""Watches what a spatial transformer does while it is trained."""
+
+import warnings
+
+import keras
+import numpy as np
+
+from keras_stn import ops
+from keras_stn.models import pose
+from keras_stn.ops.arguments import standardize_theta
+
+# Points along each side of the grid that stands for the output when counting how much
+# of it lies outside the input.
+_GRID_SIDE = 16
+
+
+class ThetaMonitor(keras.callbacks.Callback):
+    """Watches theta and warns when the transformer leaves the image.
+
+    A transformer whose grid has left the image sees a constant, gets no gradient and
+    never comes back: the loss sticks at chance. At the end of each epoch this callback
+    computes theta for some fixed images and adds to the logs, and so to the history,
+    the progress bar and TensorBoard:
+
+    - `theta_outside`: the fraction of the output that is sampled from outside the
+        input. A rotation by 45 degrees has about 0.17.
+    - `theta_scale`: the mean of `sqrt(abs(det))`, the side of the region that is read
+        relative to the image's.
+    - `theta_shift`: the mean length of the shift; 1 is half a side.
+
+    Args:
+        images: A batch of images as the model takes them.
+        threshold: Warn when `theta_outside` exceeds this. The default of 0.5 is our
+            choice: then most of what the classifier sees is not of the image.
+        layer: The transformer or its name, if the model has several.
+
+    Raises:
+        ValueError: When training starts, if the model has no transformer.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import keras_stn
+    >>> images = np.zeros((8, 28, 28, 1), "float32")
+    >>> labels = np.zeros(8, "int32")
+    >>> model = keras_stn.models.mnist("stn_c0")
+    >>> model.compile("sgd", "mse")
+    >>> monitor = keras_stn.callbacks.ThetaMonitor(images)
+    >>> targets = np.zeros((8, 10), "float32")
+    >>> history = model.fit(images, targets, callbacks=[monitor], verbose=0)
+    >>> round(history.history["theta_scale"][0], 3)
+    1.0
+    """
+
+    def __init__(self, images, threshold=0.5, layer=None):
+        super().__init__()
+        self.images = images
+        self.threshold = threshold
+        self.layer = layer
+        self._pose = None
+
+    def on_train_begin(self, logs=None):
+        """Finds the transformer."""
+        self._pose = pose(self.model, self.layer)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Computes the statistics and warns."""
+        statistics = theta_statistics(self._pose.predict(self.images, verbose=0))
+        if logs is not None:
+            logs.update(statistics)
+        outside = statistics["theta_outside"]
+        if outside > self.threshold:
+            warnings.warn(
+                f"After epoch {epoch + 1} the spatial transformer samples "
+                f"{outside:.0%} of its output from outside the image, so the network "
+                "sees little of it and may not recover. Lower the learning rate of the "
+                "localisation network, or use a smaller family of transforms such as "
+                "'similarity' or 'rotation'.",
+                stacklevel=2,
+            )
+
+
+def theta_statistics(theta):
+    """Says how far some transforms reach out of the image.
+
+    Args:
+        theta: Array of shape `(batch, 2, 3)` or `(batch, 6)`.
+
+    Returns:
+        A dict of floats: `theta_outside`, `theta_scale` and `theta_shift`, as in
+        `ThetaMonitor`. Coordinates that are not finite count as outside.
+    """
+    grid = keras.ops.convert_to_numpy(ops.affine_grid(theta, _GRID_SIDE))
+    theta = keras.ops.convert_to_numpy(standardize_theta(theta))
+    inside = (np.abs(grid) <= 1).all(axis=-1)
+    determinant = theta[:, 0, 0] * theta[:, 1, 1] - theta[:, 0, 1] * theta[:, 1, 0]
+    return {
+        "theta_outside": float(1 - inside.mean()),
+        "theta_scale": float(np.sqrt(np.abs(determinant)).mean()),
+        "theta_shift": float(np.linalg.norm(theta[:, :, 2], axis=1).mean()),
+    }

@@ -1,0 +1,75 @@
+"""Rows of images one above the other."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def image_rows(rows, titles=None, inches=0.9):
+    """Draws rows of images, such as digits above and aligned digits below.
+
+    Args:
+        rows: A dict from the label of each row to its images, an array of shape
+            `(count, height, width)`, `(count, height, width, 1)` or
+            `(count, height, width, 3)`. Grey images are drawn with their own range
+            from black to white; the rows may differ in height and width but not in
+            count.
+        titles: A string for each column.
+        inches: Side of one image on paper.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+
+    Raises:
+        ValueError: If there is nothing to draw or the rows differ in count.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_stn.plotting import image_rows
+    >>> digits = np.random.rand(5, 28, 28)
+    >>> figure = image_rows({"input": digits, "aligned": digits})
+    >>> len(figure.axes)
+    10
+    """
+    rows = {label: _as_images(label, images) for label, images in rows.items()}
+    counts = {len(images) for images in rows.values()}
+    if len(counts) != 1 or counts == {0}:
+        raise ValueError(
+            "`rows` must map labels to equally many images, at least one. Received "
+            f"rows of {[len(images) for images in rows.values()]} images."
+        )
+    (count,) = counts
+    if titles is not None and len(titles) != count:
+        raise ValueError(
+            f"`titles` must name each of the {count} columns. Received {len(titles)}."
+        )
+    label_inches = 1.1
+    figure = Figure(
+        figsize=(label_inches + count * inches, (len(rows) + 0.3) * inches),
+        layout="compressed",
+    )
+    axes = figure.subplots(len(rows), count, squeeze=False)
+    for row_axes, (label, images) in zip(axes, rows.items(), strict=True):
+        for axis, image in zip(row_axes, images, strict=True):
+            axis.imshow(image, cmap="gray", interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+        row_axes[0].set_ylabel(label, rotation=0, ha="right", va="center")
+    for axis, title in zip(axes[0], titles or [], strict=False):
+        axis.set_title(title, fontsize="small")
+    return figure
+
+
+def _as_images(label, images):
+    images = np.asarray(images, dtype="float32")
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    if images.ndim != 3 and not (images.ndim == 4 and images.shape[-1] == 3):
+        raise ValueError(
+            f"The row '{label}' must have shape `(count, height, width)`, with a last "
+            "axis of 1 or 3 channels if there is a fourth. "
+            f"Received: shape={images.shape}"
+        )
+    if images.ndim == 4:
+        images = np.clip(images, 0, 1)
+    return images

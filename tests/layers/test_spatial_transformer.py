@@ -1,0 +1,330 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from keras.src.testing import TestCase
+
+import keras_stn
+from keras_stn import SpatialTransformer, transforms
+
+CHANNELS_LAST = {"data_format": "channels_last"}
+
+
+def images(count=2, height=8, width=10, channels=1):
+    shape = (count, height, width, channels)
+    return np.random.default_rng(0).random(shape, dtype="float32")
+
+
+def small_network(**kwargs):
+    return keras.Sequential(
+        [layers.Flatten(), layers.Dense(4, activation="tanh")], **kwargs
+    )
+
+
+def trained(layer, inputs):
+    """Gives the layer's last weights other values than zero."""
+    layer(inputs)
+    generator = np.random.default_rng(1)
+    for weight in layer._regression.weights:
+        weight.assign(0.3 * generator.normal(size=weight.shape))
+    return layer
+
+
+def numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+class SpatialTransformerTest(TestCase):
+    def test_keras_layer_checks(self):
+        self.run_layer_test(
+            SpatialTransformer,
+            init_kwargs={
+                "localization": layers.Dense(4, activation="relu"),
+                "transform": "similarity",
+                "output_size": (4, 5),
+                "fill_mode": "nearest",
+                **CHANNELS_LAST,
+            },
+            input_shape=(2, 8, 10, 3),
+            expected_output_shape=(2, 4, 5, 3),
+            expected_num_trainable_weights=4,
+            expected_num_losses=0,
+            # The config holds the localisation network, whose weights are made anew.
+            custom_objects=None,
+        )
+
+    def test_keras_layer_checks_with_theta_from_elsewhere(self):
+        self.run_layer_test(
+            SpatialTransformer,
+            init_kwargs=CHANNELS_LAST,
+            input_shape=[(2, 8, 10, 3), (2, 2, 3)],
+            expected_output_shape=(2, 8, 10, 3),
+            expected_num_trainable_weights=0,
+            expected_num_losses=0,
+        )
+
+    def test_keras_layer_checks_channels_first(self):
+        self.run_layer_test(
+            SpatialTransformer,
+            init_kwargs={
+                "localization": layers.Dense(4),
+                "data_format": "channels_first",
+            },
+            input_shape=(2, 3, 8, 10),
+            expected_output_shape=(2, 3, 8, 10),
+            expected_num_trainable_weights=4,
+            expected_num_losses=0,
+        )
+
+
+@pytest.mark.parametrize(
+    "transform",
+    ["affine", "similarity", "rigid", "rotation", "translation", "attention"],
+)
+def test_starts_at_the_identity(transform):
+    layer = SpatialTransformer(small_network(), transform, **CHANNELS_LAST)
+    np.testing.assert_allclose(numpy(layer(images())), images(), atol=1e-6)
+
+
+def test_return_theta_is_the_theta_it_warps_by():
+    layer = SpatialTransformer(small_network(), return_theta=True, **CHANNELS_LAST)
+    outputs, theta = trained(layer, images())(images())
+    assert tuple(theta.shape) == (2, 2, 3)
+    assert np.abs(numpy(theta) - np.eye(2, 3)).max() > 0.05
+    expected = keras_stn.ops.affine_sample(images(), theta, **CHANNELS_LAST)
+    np.testing.assert_allclose(numpy(outputs), numpy(expected), atol=1e-6)
+    np.testing.assert_allclose(numpy(layer.localize(images())), numpy(theta), atol=1e-6)
+
+
+def test_reads_features_and_warps_images():
+    features = np.random.default_rng(2).normal(size=(2, 6)).astype("float32")
+    layer = SpatialTransformer(layers.Dense(4), return_theta=True, **CHANNELS_LAST)
+    outputs, theta = trained(layer, [images(), features])([images(), features])
+    np.testing.assert_allclose(numpy(theta), numpy(layer.localize(features)), atol=1e-6)
+    assert tuple(outputs.shape) == images().shape
+
+
+def test_theta_from_elsewhere_matches_the_op():
+    theta = np.array([[[0, -1, 0.1], [1, 0, 0]]] * 2, "float32")
+    layer = SpatialTransformer(None, fill_mode="reflect", **CHANNELS_LAST)
+    expected = keras_stn.ops.affine_sample(
+        images(), theta, fill_mode="reflect", **CHANNELS_LAST
+    )
+    np.testing.assert_array_equal(numpy(layer([images(), theta])), numpy(expected))
+
+
+def test_flattens_a_localisation_network_that_ends_in_a_map():
+    network = layers.Conv2D(3, 3, data_format="channels_last")
+    layer = SpatialTransformer(network, **CHANNELS_LAST)
+    layer(images())
+    assert tuple(layer._regression.kernel.shape) == (6 * 8 * 3, 6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(policy):
+    layer = SpatialTransformer(
+        layers.Dense(4, dtype=policy), return_theta=True, dtype=policy, **CHANNELS_LAST
+    )
+    outputs, theta = layer(images())
+    assert keras.backend.standardize_dtype(outputs.dtype) == policy[len("mixed_") :]
+    assert keras.backend.standardize_dtype(theta.dtype) == "float32"
+    symbolic = layer(keras.Input((8, 10, 1)))
+    assert [x.dtype for x in symbolic] == [policy[len("mixed_") :], "float32"]
+
+
+def test_uint8_images():
+    pixels = (images() * 255).astype("uint8")
+    layer = SpatialTransformer(None, **CHANNELS_LAST)
+    identity = np.tile(np.eye(2, 3, dtype="float32"), (2, 1, 1))
+    np.testing.assert_array_equal(numpy(layer([pixels, identity])), pixels)
+
+
+@pytest.mark.parametrize("return_theta", [False, True])
+def test_symbolic_shapes_equal_those_computed(return_theta):
+    layer = SpatialTransformer(
+        small_network(), output_size=(3, 4), return_theta=return_theta, **CHANNELS_LAST
+    )
+    symbolic = layer(keras.Input((8, 10, 2)))
+    computed = layer.compute_output_shape((None, 8, 10, 2))
+    if return_theta:
+        assert computed == ((None, 3, 4, 2), (None, 2, 3))
+        assert tuple(x.shape for x in symbolic) == computed
+    else:
+        assert computed == symbolic.shape == (None, 3, 4, 2)
+
+
+def two_transformers_model():
+    """Two transformers that share one localisation network."""
+    network = small_network(name="shared")
+    x = image = keras.Input((8, 10, 1))
+    x = SpatialTransformer(network, name="first", **CHANNELS_LAST)(x)
+    x = SpatialTransformer(network, "rigid", name="second", **CHANNELS_LAST)(x)
+    x = layers.Dense(2)(layers.Flatten()(x))
+    return keras.Model(image, x)
+
+
+def train_briefly(model):
+    model.compile(keras.optimizers.SGD(0.5), "mse")
+    targets = np.random.default_rng(3).normal(size=(2, 2))
+    model.fit(images(), targets, epochs=3, verbose=0)
+    return model
+
+
+def test_keras_file_round_trip_with_shared_network(tmp_path):
+    model = train_briefly(two_transformers_model())
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        loaded.predict(images(), verbose=0),
+        model.predict(images(), verbose=0),
+        atol=1e-6,
+    )
+    first, second = loaded.get_layer("first"), loaded.get_layer("second")
+    assert first.localization is second.localization
+    assert len(loaded.trainable_weights) == len(model.trainable_weights)
+
+
+def test_weights_file_round_trip(tmp_path):
+    model = train_briefly(two_transformers_model())
+    model.save_weights(tmp_path / "model.weights.h5")
+    other = two_transformers_model()
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_allclose(
+        other.predict(images(), verbose=0),
+        model.predict(images(), verbose=0),
+        atol=1e-6,
+    )
+
+
+def test_clone_model_is_independent():
+    model = train_briefly(two_transformers_model())
+    clone = keras.models.clone_model(model)
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    assert [tuple(weight.shape) for weight in clone.weights] == shapes
+    clone.set_weights(model.get_weights())
+    expected = model.predict(images(), verbose=0)
+    np.testing.assert_allclose(clone.predict(images(), verbose=0), expected, atol=1e-6)
+    for weight in clone.trainable_weights:
+        weight.assign(keras.ops.zeros_like(weight))
+    np.testing.assert_array_equal(model.predict(images(), verbose=0), expected)
+
+
+def test_config_round_trip_with_a_custom_family():
+    @keras.saving.register_keras_serializable(package="keras_stn_test")
+    class HalfTurn(transforms.Transform):
+        num_parameters = 1
+        identity_parameters = (0.0,)
+
+        def compute_theta(self, parameters):
+            return transforms.Rotation().compute_theta(np.pi * parameters)
+
+    layer = SpatialTransformer(small_network(), HalfTurn(), **CHANNELS_LAST)
+    rebuilt = SpatialTransformer.from_config(layer.get_config())
+    assert rebuilt.transform == layer.transform
+    assert rebuilt.get_config().keys() == layer.get_config().keys()
+
+
+def test_trains_in_a_model_of_ones_own():
+    """It learns to undo a shift, which nothing behind it could."""
+    generator = np.random.default_rng(0)
+    blob = np.exp(-0.5 * (np.arange(16) - 7.5) ** 2 / 2**2)
+    still = np.tile(
+        (blob[:, None] * blob).astype("float32")[None, ..., None], (64, 1, 1, 1)
+    )
+    shift = generator.integers(-3, 4, size=(64, 2))
+    moved = np.stack(
+        [np.roll(image, s, (0, 1)) for image, s in zip(still, shift, strict=True)]
+    )
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 1)),
+            SpatialTransformer(
+                small_network(), "translation", fill_mode="nearest", **CHANNELS_LAST
+            ),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    before = model.evaluate(moved, still, verbose=0)
+    model.fit(moved, still, epochs=60, batch_size=64, verbose=0)
+    assert model.evaluate(moved, still, verbose=0) < 0.1 * before
+
+
+@pytest.mark.tensorflow
+def test_saved_model_export_takes_another_batch_size(tmp_path):
+    import tensorflow as tf
+
+    model = train_briefly(two_transformers_model())
+    model.export(tmp_path / "exported", verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "exported"))
+    many = images(count=5)
+    np.testing.assert_allclose(
+        served.serve(many).numpy(), model.predict(many, verbose=0), atol=1e-5
+    )
+
+
+@pytest.mark.tensorflow
+def test_is_compiled_in_a_graph_and_takes_batches_of_any_size():
+    import tensorflow as tf
+
+    layer = SpatialTransformer(small_network(), **CHANNELS_LAST)
+    layer(images())
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 8, 10, 1))])
+    def warp(batch):
+        return layer(batch)
+
+    functions = warp.get_concrete_function().graph.as_graph_def().library.function
+    assert any(f.attr["_XlaMustCompile"].b for f in functions)
+    for count in (1, 5):
+        batch = images(count)
+        np.testing.assert_allclose(warp(batch).numpy(), batch, atol=1e-6)
+
+
+def test_summary_lists_the_layer(capsys):
+    model = two_transformers_model()
+    model.summary()
+    printed = capsys.readouterr().out
+    assert "SpatialTransform" in printed
+    assert f"{model.count_params():,}" in printed
+
+
+def test_rejects_localization_that_is_no_layer():
+    with pytest.raises(ValueError, match="Received: localization='cnn'"):
+        SpatialTransformer("cnn")
+
+
+def test_rejects_unknown_transform():
+    with pytest.raises(ValueError, match="Expected one of.*Received: transform='warp'"):
+        SpatialTransformer(layers.Dense(2), "warp")
+
+
+def test_rejects_one_input_without_localisation_network():
+    with pytest.raises(ValueError, match=r"called on `\[images, theta\]`"):
+        SpatialTransformer()(images())
+
+
+def test_localize_needs_a_network():
+    with pytest.raises(ValueError, match="has no localisation network"):
+        SpatialTransformer().localize(images())
+
+
+def test_rejects_images_of_unknown_size_with_a_flat_network():
+    with pytest.raises(ValueError, match="global pooling"):
+        SpatialTransformer(layers.Conv2D(2, 3), **CHANNELS_LAST)(
+            keras.Input((None, None, 1))
+        )
+
+
+def test_unknown_size_with_global_pooling():
+    network = keras.Sequential(
+        [
+            layers.Conv2D(4, 3, data_format="channels_last"),
+            layers.GlobalAveragePooling2D(data_format="channels_last"),
+        ]
+    )
+    image = keras.Input((None, None, 1))
+    outputs = SpatialTransformer(network, **CHANNELS_LAST)(image)
+    model = keras.Model(image, outputs)
+    for batch in (images(), images(height=12, width=9)):
+        np.testing.assert_allclose(model.predict(batch, verbose=0), batch, atol=1e-6)

@@ -1,0 +1,81 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_stn import SpatialTransformer
+from keras_stn.models import pose, splice
+
+
+def network(name=None):
+    return keras.Sequential([layers.Flatten(), layers.Dense(3)], name=name)
+
+
+def images():
+    return np.random.default_rng(0).random((4, 6, 6, 1), dtype="float32")
+
+
+def randomize(layer):
+    generator = np.random.default_rng(1)
+    for weight in layer._regression.weights:
+        weight.assign(generator.normal(size=weight.shape))
+
+
+@pytest.mark.parametrize("return_theta", [False, True])
+def test_equals_what_the_model_warps_by(return_theta):
+    image = keras.Input((6, 6, 1))
+    transformer = SpatialTransformer(
+        network(), return_theta=True, data_format="channels_last"
+    )
+    warped, theta = transformer(image)
+    outputs = [warped, theta] if return_theta else warped
+    model = keras.Model(image, outputs)
+    randomize(transformer)
+    expected = keras.Model(image, theta).predict(images(), verbose=0)
+    np.testing.assert_allclose(
+        pose(model).predict(images(), verbose=0), expected, atol=1e-6
+    )
+    assert expected.shape == (4, 2, 3)
+
+
+def test_theta_that_is_an_input():
+    image, theta = keras.Input((6, 6, 1)), keras.Input((6,))
+    transformer = SpatialTransformer(None, data_format="channels_last")
+    model = keras.Model([image, theta], transformer([image, theta]))
+    given = np.random.default_rng(0).random((4, 6), dtype="float32")
+    found = pose(model).predict([images(), given], verbose=0)
+    np.testing.assert_allclose(found, given.reshape(4, 2, 3))
+
+
+def test_follows_later_training():
+    image = keras.Input((6, 6, 1))
+    transformer = SpatialTransformer(network(), data_format="channels_last")
+    model = keras.Model(image, transformer(image))
+    poses = pose(model)
+    before = poses.predict(images(), verbose=0)
+    randomize(transformer)
+    assert np.abs(poses.predict(images(), verbose=0) - before).max() > 0.01
+
+
+def two():
+    x = image = keras.Input((6, 6, 1))
+    for name in ("first", "second"):
+        x = SpatialTransformer(network(), name=name, data_format="channels_last")(x)
+    return keras.Model(image, x)
+
+
+def test_several_transformers_need_a_choice():
+    model = two()
+    with pytest.raises(ValueError, match=r"\['first', 'second'\], layer=None"):
+        pose(model)
+    randomize(model.get_layer("second"))
+    theta = pose(model, "second").predict(images(), verbose=0)
+    assert np.abs(theta - np.eye(2, 3)).max() > 0.01
+    by_instance = pose(model, model.get_layer("first")).predict(images(), verbose=0)
+    np.testing.assert_allclose(by_instance, np.tile(np.eye(2, 3), (4, 1, 1)))
+
+
+def test_no_transformer():
+    model = splice((6, 6, 1), [layers.Flatten()], layers.Dense(2), "cnn")
+    with pytest.raises(ValueError, match="transformers \\[\\]"):
+        pose(model)

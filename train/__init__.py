@@ -1,0 +1,1 @@
+"""The experiments: `python -m train.mnist`. Runs from a checkout, not installed."""

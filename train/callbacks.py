@@ -1,0 +1,87 @@
+"""What happens during training beside training."""
+
+import math
+import time
+
+import keras
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a number."""
+
+
+class ErrorAndSpeed(keras.callbacks.Callback):
+    """Shows the error in per cent and the images per second in the progress bar.
+
+    Args:
+        batch_size: Images a step.
+        error_percent: Turns the logs of `model.fit` into the error in per cent.
+    """
+
+    def __init__(self, batch_size, error_percent):
+        super().__init__()
+        self.batch_size = batch_size
+        self.error_percent = error_percent
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the clock."""
+        self._start = time.perf_counter()
+        self._steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Adds to what the progress bar shows."""
+        self._steps = batch + 1
+        self._add(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds to what the history keeps."""
+        self._add(logs)
+        logs["seconds"] = time.perf_counter() - self._start
+
+    def _add(self, logs):
+        logs["error %"] = self.error_percent(logs)
+        for name in [name for name in logs if "accuracy" in name]:
+            del logs[name]
+        seconds = time.perf_counter() - self._start
+        logs["images/s"] = self._steps * self.batch_size / seconds
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends a run whose loss is no longer a number, and says what may have happened."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remembers the epoch for the message."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Looks at the loss."""
+        loss = logs["loss"]
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"The loss became {loss} in epoch {self._epoch + 1}, step {batch + 1}. "
+                "The last checkpoint, from before this epoch, is kept. Most often the "
+                "learning rate is too high: try --learning-rate with a third of it, or "
+                "--localization-lr-multiplier 0.1 if only the transformer breaks away; "
+                "with --mixed-precision float16 try bfloat16."
+            )
+
+
+class SaveProgress(keras.callbacks.Callback):
+    """Writes history and checkpoint after each epoch, so that a run can be resumed.
+
+    Args:
+        directory: A `RunDirectory`.
+        history: Rows of the epochs before this call of `fit`, a list that is extended.
+    """
+
+    def __init__(self, directory, history):
+        super().__init__()
+        self.directory = directory
+        self.history = history
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes both, the history first: it may be ahead of the checkpoint."""
+        row = {name: float(value) for name, value in logs.items()}
+        self.history.append({"epoch": epoch + 1, **row})
+        self.directory.write_json(self.directory.history, self.history)
+        self.directory.write(self.directory.checkpoint, self.model.save)

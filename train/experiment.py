@@ -1,0 +1,270 @@
+"""One run: train, resume, test, report. What all training scripts share."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_stn.callbacks import ThetaMonitor
+from keras_stn.layers import SpatialTransformer
+from train import platform
+from train.callbacks import ErrorAndSpeed, SaveProgress, StopOnNaN, TrainingDiverged
+from train.optimizers import make_optimizer
+from train.run_directory import RunDirectory
+
+
+@dataclasses.dataclass
+class Experiment:
+    """What a training script knows of its data set.
+
+    Attributes:
+        name: Name of the run, also that of its folder.
+        settings: All that identifies the run beside the config, for `config.json`.
+        source: Where the data came from, one sentence.
+        sizes: Number of training and of test images.
+        is_full_data: False if the data are a stand-in for the data set.
+        build_model: Makes the model, not compiled.
+        loss: A Keras loss.
+        metrics: Keras metrics.
+        error_percent: Turns the logs of `fit` and `evaluate` into the error.
+        training_data: Makes the training data, given the index of the first epoch.
+        test_data: Makes the test data, given the index of the first test pass.
+        draw_alignment: Makes the figure of inputs and aligned inputs, given the model.
+    """
+
+    name: str
+    settings: dict
+    source: str
+    sizes: tuple[int, int]
+    is_full_data: bool
+    build_model: Callable[[], keras.Model]
+    loss: Any
+    metrics: list
+    error_percent: Callable[[dict], float]
+    training_data: Callable[[int], keras.utils.PyDataset]
+    test_data: Callable[[int], keras.utils.PyDataset]
+    draw_alignment: Callable[[keras.Model], Any]
+
+
+def main(make_experiment, arguments=None):
+    """Runs a training script and turns expected failures into plain messages.
+
+    Args:
+        make_experiment: Takes the command-line arguments and returns the options, the
+            config and an `Experiment`.
+        arguments: Instead of the command line's.
+
+    Returns:
+        The exit status: 0, 1 if training diverged, 2 if something asked for cannot be
+        done, 130 if interrupted.
+    """
+    try:
+        options, config, experiment = make_experiment(arguments)
+        run(experiment, config, options)
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. Repeat the command with --resume to go on after the last "
+            "finished epoch.",
+            file=sys.stderr,
+        )
+        return 130
+    except TrainingDiverged as error:
+        print(f"\nStopped: {error}", file=sys.stderr)
+        return 1
+    except (ValueError, OSError) as error:
+        print(f"\nError: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(experiment, config, options):
+    """Trains and tests one model, in its run directory.
+
+    Args:
+        experiment: An `Experiment`.
+        config: What `train.options.read_config` returned.
+        options: What the parser of `train.options.make_parser` returned.
+
+    Returns:
+        What was written to `result.json`.
+    """
+    directory = RunDirectory(options.run_dir or f"runs/{experiment.name}")
+    if options.test_only:
+        model, history = _trained(directory)
+        print(f"Testing {directory.model}\nData      {experiment.source}")
+    else:
+        keras.utils.set_random_seed(options.seed)
+        model = experiment.build_model()
+        steps, epochs = _length(experiment, config)
+        identity = {**config, **experiment.settings}
+        if options.resume:
+            directory.check_same(identity)
+        else:
+            directory.start(identity)
+        _print_plan(experiment, config, model, directory, steps, epochs)
+        model, history = _train(experiment, config, model, directory, steps, epochs)
+    passes = _test(experiment, model, options.test_passes)
+    result = _result(experiment, config, options, model, history, passes)
+    directory.write_json(directory.result, result)
+    figure = experiment.draw_alignment(model)
+    directory.write(directory.alignment, lambda path: figure.savefig(path, dpi=150))
+    print(
+        f"\nTest error {result['error']:.2f} % "
+        f"(mean of {len(passes)} fresh passes, {min(passes):.2f} to {max(passes):.2f}), "
+        f"{result['minutes']:.1f} minutes of training"
+    )
+    if not experiment.is_full_data:
+        print(f"Not the full data set: {experiment.source}")
+    print(f"Written to {directory.path}: result.json, alignment.png, model.keras")
+    return result
+
+
+def _length(experiment, config):
+    """Steps an epoch and epochs."""
+    steps = experiment.sizes[0] // config["batch_size"]
+    if steps == 0:
+        raise ValueError(
+            f"--batch-size must be at most the number of training images, "
+            f"{experiment.sizes[0]}. Received: {config['batch_size']}"
+        )
+    epochs = config.get("epochs") or -(-config["iterations"] // steps)
+    return steps, epochs
+
+
+def _train(experiment, config, model, directory, steps, epochs):
+    """Trains from the start or from the checkpoint; returns model and history."""
+    first_epoch, history = 0, []
+    if directory.checkpoint.exists():
+        model = _load(directory.checkpoint)
+        first_epoch = int(model.optimizer.iterations) // steps
+        history = directory.read_json(directory.history)[:first_epoch]
+        print(f"Resumed after epoch {first_epoch} of {epochs}.")
+    else:
+        model.compile(
+            make_optimizer(config, steps * epochs),
+            experiment.loss,
+            metrics=experiment.metrics,
+            jit_compile=platform.compiles_whole_step(),
+        )
+    data = experiment.training_data(first_epoch)
+    if first_epoch < epochs:
+        model.fit(
+            data,
+            initial_epoch=first_epoch,
+            epochs=epochs,
+            callbacks=_callbacks(experiment, config, model, directory, history),
+        )
+    directory.write(directory.model, model.save)
+    return model, history
+
+
+def _callbacks(experiment, config, model, directory, history):
+    callbacks = [
+        StopOnNaN(),
+        ErrorAndSpeed(config["batch_size"], experiment.error_percent),
+    ]
+    if _transformers(model):
+        # The same images in each epoch, so that the curve is the network's.
+        images = experiment.test_data(0)[0][0]
+        callbacks.append(ThetaMonitor(images))
+    callbacks.append(SaveProgress(directory, history))
+    tensorboard = _tensorboard(directory)
+    return [*callbacks, tensorboard] if tensorboard else callbacks
+
+
+def _tensorboard(directory):
+    try:
+        import tensorboard  # noqa: F401
+        import tensorflow  # noqa: F401
+    except ImportError:
+        print("No TensorBoard log: that needs tensorboard and tensorflow installed.")
+        return None
+    return keras.callbacks.TensorBoard(directory.tensorboard, write_graph=False)
+
+
+def _trained(directory):
+    if not directory.model.exists():
+        raise ValueError(
+            f"{directory.path} holds no finished run: {directory.model.name} is "
+            "missing. Finish it with --resume, or choose another --run-dir."
+        )
+    return _load(directory.model), directory.read_json(directory.history)
+
+
+def _load(path):
+    try:
+        return keras.saving.load_model(path)
+    except Exception as error:
+        # Keras raises many kinds for a file that is not what it should be.
+        raise ValueError(
+            f"{path} cannot be read: {error}. Delete it to start again from the "
+            "beginning, or choose another --run-dir."
+        ) from error
+
+
+def _test(experiment, model, count):
+    """The errors of several test passes, each on fresh draws."""
+    data = experiment.test_data(0)
+    passes = []
+    for index in range(count):
+        logs = model.evaluate(data, verbose=0, return_dict=True)
+        passes.append(experiment.error_percent(logs))
+        print(f"test pass {index + 1}/{count}: error {passes[-1]:.2f} %", flush=True)
+    return passes
+
+
+def _result(experiment, config, options, model, history, passes):
+    return {
+        "name": experiment.name,
+        "error": float(np.mean(passes)),
+        "passes": passes,
+        "seed": options.seed,
+        "config": {**config, **experiment.settings},
+        "parameters": model.count_params(),
+        "minutes": sum(row["seconds"] for row in history) / 60,
+        "epochs": len(history),
+        "data": experiment.source,
+        "is_full_data": experiment.is_full_data,
+        "images": dict(zip(("train", "test"), experiment.sizes, strict=True)),
+        "device": platform.device_name(),
+        "xla": platform.compiled_parts(),
+        "versions": platform.versions(),
+        "finished": time.strftime("%Y-%m-%d"),
+    }
+
+
+def _transformers(model):
+    return [layer for layer in model.layers if isinstance(layer, SpatialTransformer)]
+
+
+def _print_plan(experiment, config, model, directory, steps, epochs):
+    names = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+    versions = platform.versions()
+    backend = versions["backend"]
+    localization = sum(layer.count_params() for layer in _transformers(model))
+    train, test = experiment.sizes
+    multiplier = config["localization_lr_multiplier"]
+    lines = {
+        "keras-stn": f"{versions['keras_stn']}, Keras {versions['keras']} on "
+        f"{names.get(backend, backend)} {versions[backend]}",
+        "device": platform.device_name(),
+        "XLA": platform.compiled_parts(),
+        "data": f"{train:,} training and {test:,} test images. {experiment.source}",
+        "model": f"{model.name}, {model.count_params():,} parameters"
+        + (f", {localization:,} of them to predict theta" if localization else ""),
+        "training": f"{epochs} epochs of {steps} steps, batch {config['batch_size']}, "
+        f"{config['optimizer']}, learning rate {config['learning_rate']:g} "
+        f"({config['schedule']})"
+        + (f", localisation x {multiplier:g}" if multiplier != 1 else ""),
+        "precision": keras.config.dtype_policy().name,
+        "results": str(directory.path),
+    }
+    for name, text in lines.items():
+        print(f"{name:<10}{text}")
+    if not experiment.is_full_data:
+        print("NOTE      This is not the full data set; expect a higher error.")
+    print(flush=True)

@@ -1,0 +1,157 @@
+"""Trains and tests one of the paper's networks on transformed MNIST.
+
+python -m train.mnist --variant stn_c1
+"""
+
+import sys
+
+import keras
+import numpy as np
+
+import keras_stn
+from keras_stn.datasets import TransformedMNIST, load_mnist, mnist_task
+from keras_stn.plotting import image_rows
+from train.experiment import Experiment, main
+from train.options import make_parser, read_config
+
+# What is applied to the digits of alignment.png; degrees, pixels, factors.
+_EXAMPLES = {
+    "rotation": [-75, -25, 25, 75],
+    "translation": [(-14, -10), (-10, 12), (12, -12), (14, 8)],
+    "scale": [0.6, 1.0, 2.0, 3.5],
+}
+# The labels of those digits, our choice: some that a turn does not make another digit.
+_EXAMPLE_LABELS = (2, 4, 7)
+
+
+def make_experiment(arguments=None):
+    """Reads the command line and prepares the experiment."""
+    parser = make_parser("mnist", "Train one of the paper's networks on MNIST.")
+    parser.add_argument(
+        "--task", choices=sorted(_EXAMPLES), default="rotation", help="the transforms"
+    )
+    parser.add_argument(
+        "--localization",
+        choices=["cnn", "fcn", "cnn-m", "cnn-t", "cnn-s"],
+        help="the localisation network; default: one that suits task and variant",
+    )
+    parser.add_argument(
+        "--transform",
+        default="affine",
+        choices=[
+            "affine",
+            "similarity",
+            "rigid",
+            "rotation",
+            "translation",
+            "attention",
+        ],  # fmt: skip
+        help="the family of transforms",
+    )
+    parser.add_argument(
+        "--batch-norm", action="store_true", help="normalise after each block"
+    )
+    options = parser.parse_args(arguments)
+    config = read_config("mnist", options)
+    if options.mixed_precision:
+        keras.config.set_dtype_policy(f"mixed_{options.mixed_precision}")
+
+    def build_model():
+        return keras_stn.models.mnist(
+            options.variant,
+            task=options.task,
+            localization=options.localization,
+            batch_norm=options.batch_norm,
+            transform=options.transform,
+        )
+
+    build_model()  # An unknown variant shall fail before the data are read.
+    digits = load_mnist(options.data_dir)
+    task = mnist_task(options.task)
+
+    def training_data(first_epoch):
+        return TransformedMNIST(
+            digits.x_train,
+            digits.y_train,
+            task,
+            batch_size=config["batch_size"],
+            seed=options.seed,
+            split="train",
+            shuffle=True,
+            drop_remainder=True,
+            first_pass=first_epoch,
+        )
+
+    def test_data(first_pass):
+        return TransformedMNIST(
+            digits.x_test,
+            digits.y_test,
+            task,
+            batch_size=1000,
+            seed=options.seed,
+            split="test",
+            clutter_from=digits.x_train,
+            first_pass=first_pass,
+        )
+
+    settings = {
+        "dataset": "mnist",
+        "is_full_data": digits.complete,
+        "task": options.task,
+        "variant": options.variant,
+        "localization": options.localization,
+        "transform": options.transform,
+        "batch_norm": options.batch_norm,
+        "mixed_precision": options.mixed_precision,
+        "seed": options.seed,
+    }
+    experiment = Experiment(
+        name=f"mnist-{options.task}-{options.variant}-seed{options.seed}",
+        settings=settings,
+        source=digits.source,
+        sizes=(len(digits.x_train), len(digits.x_test)),
+        is_full_data=digits.complete,
+        build_model=build_model,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        error_percent=lambda logs: 100 * (1 - logs["accuracy"]),
+        training_data=training_data,
+        test_data=test_data,
+        draw_alignment=lambda model: draw_alignment(model, digits, task),
+    )
+    return options, config, experiment
+
+
+def draw_alignment(model, digits, task):
+    """Draws transformed test digits above, and below what theta makes of the image.
+
+    Also where a feature map is warped, theta is applied to the image, as in the paper's
+    Figure 2.
+
+    Args:
+        model: One of the paper's networks.
+        digits: What `load_mnist` returned.
+        task: One of the tasks of `keras_stn.datasets`.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    first = [np.flatnonzero(digits.y_test == label)[0] for label in _EXAMPLE_LABELS]
+    applied = _EXAMPLES[task.name]
+    images = task.render(
+        np.repeat(digits.x_test[first], len(applied), axis=0),
+        np.tile(np.asarray(applied, "float32").T, len(first)).T,
+        np.random.default_rng(0),
+        digits.x_train,
+    )
+    rows = {"input": images}
+    if model.name != "cnn":
+        theta = keras_stn.models.pose(model).predict(images, verbose=0)
+        aligned = keras_stn.ops.affine_sample(images, theta, fill_mode="nearest")
+        rows["aligned"] = keras.ops.convert_to_numpy(aligned)
+    rows = {name: row * task.std + task.mean for name, row in rows.items()}
+    return image_rows(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main(make_experiment))

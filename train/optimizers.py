@@ -1,0 +1,90 @@
+"""Optimisers and learning-rate schedules, from a config."""
+
+import keras
+
+# Variables of the localisation network and of the transformer's own Dense layer, by the
+# names that `keras_stn.models.splice` gives them.
+LOCALIZATION_VARIABLES = r"(.*/)?(localization|spatial_transformer)[^/]*/.*"
+
+
+def make_optimizer(config, total_steps):
+    """Makes the optimiser that a config describes.
+
+    Args:
+        config: What `train.options.read_config` returned.
+        total_steps: Length of the whole training.
+
+    Returns:
+        A `keras.optimizers.Optimizer`. If the localisation network has a learning rate
+        of its own, a `keras.optimizers.MultiOptimizer`.
+    """
+    multiplier = config["localization_lr_multiplier"]
+    optimizer = _one_optimizer(config, config["learning_rate"], total_steps)
+    if multiplier == 1:
+        return optimizer
+    localization = _one_optimizer(
+        config, config["learning_rate"] * multiplier, total_steps
+    )
+    return keras.optimizers.MultiOptimizer(
+        optimizer, {LOCALIZATION_VARIABLES: localization}
+    )
+
+
+def make_schedule(name, learning_rate, total_steps, warmup):
+    """Makes a learning-rate schedule.
+
+    Args:
+        name: `"constant"`; `"cosine"`, down to zero; or `"thirds"`, divided by 10 each
+            third.
+        learning_rate: Its peak.
+        total_steps: Length of the whole training.
+        warmup: With `"cosine"`, the fraction of it in which the rate rises linearly
+            from a 25th of its peak.
+
+    Returns:
+        A float or a `LearningRateSchedule`.
+
+    Raises:
+        ValueError: If the name is unknown or the warm-up does not go with it.
+    """
+    if not 0 <= warmup < 1 or (warmup and name != "cosine"):
+        raise ValueError(
+            "The config's 'warmup' must be from 0 to below 1, and 0 unless the schedule "
+            f"is 'cosine'. Received: warmup={warmup}, schedule={name!r}"
+        )
+    schedules = keras.optimizers.schedules
+    if name == "constant":
+        return learning_rate
+    if name == "thirds":
+        boundaries = [total_steps // 3, 2 * total_steps // 3]
+        values = [learning_rate, learning_rate / 10, learning_rate / 100]
+        return schedules.PiecewiseConstantDecay(boundaries, values)
+    if name == "cosine" and not warmup:
+        return schedules.CosineDecay(learning_rate, total_steps)
+    if name == "cosine":
+        warmup_steps = round(warmup * total_steps)
+        return schedules.CosineDecay(
+            learning_rate / 25,
+            total_steps - warmup_steps,
+            warmup_target=learning_rate,
+            warmup_steps=warmup_steps,
+        )
+    raise ValueError(
+        "The config's 'schedule' must be 'constant', 'cosine' or 'thirds'. "
+        f"Received: {name!r}"
+    )
+
+
+def _one_optimizer(config, learning_rate, total_steps):
+    rate = make_schedule(
+        config["schedule"], learning_rate, total_steps, config["warmup"]
+    )
+    if config["optimizer"] == "sgd":
+        momentum = config.get("momentum", 0.0)
+        return keras.optimizers.SGD(rate, momentum=momentum)
+    if config["optimizer"] == "adam":
+        return keras.optimizers.Adam(rate)
+    raise ValueError(
+        "The config's 'optimizer' must be 'adam' or 'sgd'. "
+        f"Received: {config['optimizer']!r}"
+    )

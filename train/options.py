@@ -1,0 +1,149 @@
+"""The command line that the training scripts share, and the configs behind it."""
+
+import argparse
+import tomllib
+from pathlib import Path
+
+CONFIG_FOLDER = Path(__file__).parent / "configs"
+
+# What a config file sets, and the type of each entry.
+CONFIG_ENTRIES = {
+    "epochs": int,
+    "iterations": int,
+    "batch_size": int,
+    "optimizer": str,
+    "momentum": float,
+    "learning_rate": float,
+    "schedule": str,
+    "warmup": float,
+    "localization_lr_multiplier": float,
+}
+
+
+def make_parser(dataset, description):
+    """Makes the parser of the options that do not depend on the data set.
+
+    Args:
+        dataset: Prefix of the names of its config files.
+        description: What `--help` says first.
+
+    Returns:
+        An `argparse.ArgumentParser`.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m train.{dataset}",
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--variant", default="stn_sl1", help="the network")
+    parser.add_argument(
+        "--config",
+        default="laptop",
+        help=f"recipe: {', '.join(config_names(dataset))}, or the path of a .toml file",
+    )
+    overrides = parser.add_argument_group("instead of what the config says")
+    add = overrides.add_argument
+    add("--epochs", type=positive_int, help="passes over the training images")
+    add("--batch-size", type=positive_int, help="images a step")
+    add("--learning-rate", type=positive_float, help="its peak")
+    add(
+        "--localization-lr-multiplier",
+        type=positive_float,
+        help="learning rate of the localisation network relative to the rest",
+    )
+    add = parser.add_argument
+    add("--seed", type=int, default=0, help="of the weights and of all draws")
+    add("--data-dir", help="folder with the data; also: KERAS_STN_DATA")
+    add("--run-dir", help="folder for the results; default: runs/<what is run>")
+    add("--resume", action="store_true", help="go on with an interrupted run")
+    add("--test-only", action="store_true", help="test the model of a finished run")
+    add("--test-passes", type=positive_int, default=10, help="fresh draws to test on")
+    add(
+        "--mixed-precision",
+        choices=["float16", "bfloat16"],
+        help="compute in half precision; grids stay in single",
+    )
+    return parser
+
+
+def read_config(dataset, options):
+    """Reads the config and lets the command line override it.
+
+    Args:
+        dataset: Prefix of the names of its config files.
+        options: What the parser of `make_parser` returned.
+
+    Returns:
+        A dict with an entry for each key of the config.
+
+    Raises:
+        ValueError: If there is no such config or it is not valid.
+    """
+    path = Path(options.config)
+    if path.suffix != ".toml":
+        path = CONFIG_FOLDER / f"{dataset}_{options.config}.toml"
+    if not path.is_file():
+        raise ValueError(
+            f"No config '{options.config}'. Expected one of {config_names(dataset)} or "
+            "the path of a .toml file."
+        )
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"The config {path} is not valid TOML: {error}") from error
+    for name in ("epochs", "batch_size", "learning_rate", "localization_lr_multiplier"):
+        value = getattr(options, name)
+        if value is not None:
+            config[name] = value
+            if name == "epochs":
+                config.pop("iterations", None)
+    _check_config(config, path)
+    return config
+
+
+def config_names(dataset):
+    """The names of the configs that come with a data set's script."""
+    return sorted(
+        path.stem.removeprefix(f"{dataset}_")
+        for path in CONFIG_FOLDER.glob(f"{dataset}_*.toml")
+    )
+
+
+def positive_int(text):
+    """Parses a positive integer for argparse."""
+    return _positive(int, text)
+
+
+def positive_float(text):
+    """Parses a positive number for argparse."""
+    return _positive(float, text)
+
+
+def _positive(kind, text):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+    return value
+
+
+def _check_config(config, path):
+    length = {"epochs", "iterations"} & set(config)
+    wrong = [name for name in config if name not in CONFIG_ENTRIES]
+    missing = set(CONFIG_ENTRIES) - set(config) - {"epochs", "iterations", "momentum"}
+    if wrong or missing or len(length) != 1:
+        raise ValueError(
+            f"The config {path} must set {sorted(CONFIG_ENTRIES)}, of 'epochs' and "
+            f"'iterations' just one. Unknown: {sorted(wrong)}. Missing: "
+            f"{sorted(missing)}. Received of epochs and iterations: {sorted(length)}."
+        )
+    for name, value in config.items():
+        kind = CONFIG_ENTRIES[name]
+        allowed = (int, float) if kind is float else kind
+        if isinstance(value, bool) or not isinstance(value, allowed):
+            raise ValueError(
+                f"The config {path} must set '{name}' to a {kind.__name__}. "
+                f"Received: {value!r}"
+            )

@@ -1,0 +1,76 @@
+"""What the run runs on."""
+
+import importlib.metadata
+import os
+import platform
+
+import keras
+
+import keras_stn
+
+
+def accelerators():
+    """Names of the accelerators that the backend sees."""
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        devices = tf.config.list_physical_devices()
+        return [
+            tf.config.experimental.get_device_details(device).get(
+                "device_name", device.name
+            )
+            for device in devices
+            if device.device_type in ("GPU", "TPU")
+        ]
+    if backend == "jax":
+        import jax
+
+        return [d.device_kind for d in jax.devices() if d.platform != "cpu"]
+    if backend == "torch":
+        import torch
+
+        count = torch.cuda.device_count()
+        return [torch.cuda.get_device_name(index) for index in range(count)]
+    return []
+
+
+def device_name():
+    """One line about the device."""
+    found = accelerators()
+    if found:
+        return ", ".join(found)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return f"CPU, {cores or os.cpu_count()} cores, {platform.machine()}"
+
+
+def compiles_whole_step():
+    """Whether the training step is compiled with XLA as a whole.
+
+    On a CPU, TensorFlow's own convolutions are about twice as fast as XLA's, so there
+    only the sampler is compiled.
+    """
+    backend = keras.config.backend()
+    return backend == "jax" or (backend == "tensorflow" and bool(accelerators()))
+
+
+def compiled_parts():
+    """One line about what XLA compiles."""
+    if compiles_whole_step():
+        return "the whole training step"
+    if keras.config.backend() == "tensorflow":
+        return "the sampler; the rest of the step runs as a TensorFlow graph"
+    return "nothing: this backend has no XLA"
+
+
+def versions():
+    """The versions that matter for a result."""
+    backend = keras.config.backend()
+    return {
+        "keras_stn": keras_stn.__version__,
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "backend": backend,
+        backend: importlib.metadata.version(backend),
+        "numpy": importlib.metadata.version("numpy"),
+    }

@@ -1,0 +1,98 @@
+"""The folder of one run: what is in it and how it is written."""
+
+import json
+import os
+from pathlib import Path
+
+
+class RunDirectory:
+    """The folder of one run.
+
+    Each file is written under another name and then renamed, so a run that is killed at
+    any moment leaves whole files only.
+
+    Args:
+        path: The folder; it need not exist.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.history = self.path / "history.json"
+        self.checkpoint = self.path / "checkpoint.keras"
+        self.model = self.path / "model.keras"
+        self.result = self.path / "result.json"
+        self.alignment = self.path / "alignment.png"
+        self.tensorboard = self.path / "tensorboard"
+
+    def start(self, config):
+        """Begins a new run.
+
+        Raises:
+            ValueError: If the folder already holds one.
+        """
+        if self.config.exists():
+            raise ValueError(
+                f"{self.path} already holds a run. Go on with it by --resume, test it "
+                "by --test-only, or choose another --run-dir."
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.write_json(self.config, config)
+
+    def check_same(self, config):
+        """Checks that the run here was begun with the same config.
+
+        Raises:
+            ValueError: If there is no run, or another one.
+        """
+        if not self.config.exists():
+            raise ValueError(
+                f"{self.path} holds no run to go on with. Leave --resume out to start "
+                "one."
+            )
+        stored = self.read_json(self.config)
+        names = sorted(stored.keys() | config.keys())
+        differences = [
+            f"{name}: {stored.get(name)!r} there, {config.get(name)!r} now"
+            for name in names
+            if stored.get(name) != config.get(name)
+        ]
+        if differences:
+            raise ValueError(
+                f"{self.path} holds a run with other options, so going on with it would "
+                f"mix two experiments. {'; '.join(differences)}. Repeat its options or "
+                "choose another --run-dir."
+            )
+
+    def write(self, path, save):
+        """Writes a file whole or not at all.
+
+        Args:
+            path: Where it belongs.
+            save: Called with the path to write to; it has the same suffix.
+        """
+        unfinished = path.with_name(f"unfinished_{os.getpid()}_{path.name}")
+        try:
+            save(unfinished)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def write_json(self, path, content):
+        """Writes a JSON file whole or not at all."""
+        text = json.dumps(content, indent=2) + "\n"
+        self.write(path, lambda name: name.write_text(text, encoding="utf-8"))
+
+    def read_json(self, path):
+        """Reads a JSON file.
+
+        Raises:
+            ValueError: If it is not valid JSON.
+        """
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is not valid JSON: {error}. The run cannot be continued; "
+                "choose another --run-dir."
+            ) from error
