@@ -29,7 +29,7 @@ class Experiment:
         is_full_data: False if the data are a stand-in for the data set.
         build_model: Makes the model, not compiled.
         loss: A Keras loss.
-        metrics: Keras metrics.
+        metrics: Names of Keras metrics, so that the saved model needs no code of ours.
         error_percent: Turns the logs of `fit` and `evaluate` into the error.
         training_data: Makes the training data, given the index of the first epoch.
         test_data: Makes the test data, given the index of the first test pass.
@@ -131,8 +131,9 @@ def _length(experiment, config):
             f"--batch-size must be at most the number of training images, "
             f"{experiment.sizes[0]}. Received: {config['batch_size']}"
         )
-    epochs = config.get("epochs") or -(-config["iterations"] // steps)
-    return steps, epochs
+    if "iterations" in config:
+        return steps, -(-config["iterations"] // steps)
+    return steps, config["epochs" if experiment.is_full_data else "sample_epochs"]
 
 
 def _train(experiment, config, model, directory, steps, epochs):
@@ -154,6 +155,7 @@ def _train(experiment, config, model, directory, steps, epochs):
     if first_epoch < epochs:
         model.fit(
             data,
+            shuffle=False,  # The data are shuffled by their own seed.
             initial_epoch=first_epoch,
             epochs=epochs,
             callbacks=_callbacks(experiment, config, model, directory, history),

@@ -14,6 +14,16 @@ from keras_stn.plotting import image_rows
 from train.experiment import Experiment, main
 from train.options import make_parser, read_config
 
+LOCALIZATIONS = ("cnn", "fcn", "cnn-m", "cnn-t", "cnn-s")
+TRANSFORMS = (
+    "affine",
+    "similarity",
+    "rigid",
+    "rotation",
+    "translation",
+    "attention",
+)
+
 # What is applied to the digits of alignment.png; degrees, pixels, factors.
 _EXAMPLES = {
     "rotation": [-75, -25, 25, 75],
@@ -32,20 +42,13 @@ def make_experiment(arguments=None):
     )
     parser.add_argument(
         "--localization",
-        choices=["cnn", "fcn", "cnn-m", "cnn-t", "cnn-s"],
+        choices=LOCALIZATIONS,
         help="the localisation network; default: one that suits task and variant",
     )
     parser.add_argument(
         "--transform",
+        choices=TRANSFORMS,
         default="affine",
-        choices=[
-            "affine",
-            "similarity",
-            "rigid",
-            "rotation",
-            "translation",
-            "attention",
-        ],  # fmt: skip
         help="the family of transforms",
     )
     parser.add_argument(
@@ -114,7 +117,7 @@ def make_experiment(arguments=None):
         build_model=build_model,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        error_percent=lambda logs: 100 * (1 - logs["accuracy"]),
+        error_percent=lambda logs: round(100 * (1 - logs["accuracy"]), 4),
         training_data=training_data,
         test_data=test_data,
         draw_alignment=lambda model: draw_alignment(model, digits, task),

@@ -80,10 +80,9 @@ def _one_optimizer(config, learning_rate, total_steps):
         config["schedule"], learning_rate, total_steps, config["warmup"]
     )
     if config["optimizer"] == "sgd":
-        momentum = config.get("momentum", 0.0)
-        return keras.optimizers.SGD(rate, momentum=momentum)
+        return keras.optimizers.SGD(rate, momentum=config["momentum"])
     if config["optimizer"] == "adam":
-        return keras.optimizers.Adam(rate)
+        return keras.optimizers.Adam(rate, beta_1=config["momentum"])
     raise ValueError(
         "The config's 'optimizer' must be 'adam' or 'sgd'. "
         f"Received: {config['optimizer']!r}"

@@ -9,6 +9,7 @@ CONFIG_FOLDER = Path(__file__).parent / "configs"
 # What a config file sets, and the type of each entry.
 CONFIG_ENTRIES = {
     "epochs": int,
+    "sample_epochs": int,  # Where only a small sample of the data set is at hand.
     "iterations": int,
     "batch_size": int,
     "optimizer": str,
@@ -97,6 +98,7 @@ def read_config(dataset, options):
             config[name] = value
             if name == "epochs":
                 config.pop("iterations", None)
+                config["sample_epochs"] = value
     _check_config(config, path)
     return config
 
@@ -130,14 +132,15 @@ def _positive(kind, text):
 
 
 def _check_config(config, path):
-    length = {"epochs", "iterations"} & set(config)
-    wrong = [name for name in config if name not in CONFIG_ENTRIES]
-    missing = set(CONFIG_ENTRIES) - set(config) - {"epochs", "iterations", "momentum"}
-    if wrong or missing or len(length) != 1:
+    """Raises if an entry is unknown, missing or of the wrong type."""
+    length = {"iterations"} if "iterations" in config else {"epochs", "sample_epochs"}
+    expected = set(CONFIG_ENTRIES) - {"epochs", "sample_epochs", "iterations"} | length
+    unknown, missing = set(config) - expected, expected - set(config)
+    if unknown or missing:
         raise ValueError(
-            f"The config {path} must set {sorted(CONFIG_ENTRIES)}, of 'epochs' and "
-            f"'iterations' just one. Unknown: {sorted(wrong)}. Missing: "
-            f"{sorted(missing)}. Received of epochs and iterations: {sorted(length)}."
+            f"The config {path} must set {sorted(expected)} and nothing else; instead "
+            "of 'epochs' and 'sample_epochs' it may set 'iterations'. "
+            f"Unknown: {sorted(unknown)}. Missing: {sorted(missing)}."
         )
     for name, value in config.items():
         kind = CONFIG_ENTRIES[name]

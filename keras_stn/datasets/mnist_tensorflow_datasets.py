@@ -71,6 +71,8 @@ def obstacle():
 def find_prepared(directory):
     """Finds MNIST as it was prepared earlier from this directory.
 
+    Also clears away what preparations that were killed have left behind.
+
     Args:
         directory: A `pathlib.Path`.
 
@@ -81,6 +83,7 @@ def find_prepared(directory):
         ValueError: If it is there but was not finished.
     """
     for root in (directory, _cache(directory)):
+        _remove_abandoned(root)
         prepared = root / VERSION_DIRECTORY
         if (prepared / "dataset_info.json").is_file():
             return prepared
@@ -112,7 +115,6 @@ def prepare(directory, archives=None):
     import tensorflow_datasets as tfds
 
     root = _writable_root(directory)
-    _remove_abandoned(root)
     final = root / VERSION_DIRECTORY
     print(f"Preparing MNIST in {final}; only this once, it takes about 20 seconds.")
     with tempfile.TemporaryDirectory(

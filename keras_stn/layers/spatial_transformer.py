@@ -230,7 +230,7 @@ class SpatialTransformer(keras.layers.Layer):
     def get_config(self):
         """The arguments that rebuild this layer."""
         config = {
-            "localization": keras.saving.serialize_keras_object(self.localization),
+            "localization": _serialize_shareable(self.localization),
             "transform": keras.saving.serialize_keras_object(self.transform),
             "output_size": self.output_size,
             "interpolation": self.interpolation,
@@ -271,6 +271,17 @@ class SpatialTransformer(keras.layers.Layer):
                 "give it a network: `SpatialTransformer(localization=...)`."
             )
         return inputs
+
+
+def _serialize_shareable(layer):
+    """Serialises a layer so that two transformers that share it still do when loaded.
+
+    While Keras saves a model, it marks an object as shared when it meets it again, in
+    the configs of both times. Of the first it has kept a copy by then, so that mark
+    would be lost: here every object is met twice at once.
+    """
+    keras.saving.serialize_keras_object(layer)
+    return keras.saving.serialize_keras_object(layer)
 
 
 def _is_pair_of_shapes(shape):

@@ -45,6 +45,7 @@ def coordinate_dtype(coordinates):
 
 def standardize_size(size, name="size"):
     """Returns an output size as a tuple `(height, width)` of positive integers."""
+    received = size
     if isinstance(size, int | np.integer):
         size = (size, size)
     try:
@@ -55,7 +56,7 @@ def standardize_size(size, name="size"):
     if not exact or height < 1 or width < 1:
         raise ValueError(
             f"Invalid value for `{name}`. Expected one or two positive integers, "
-            f"`(height, width)`, in pixels. Received: {name}={size!r}"
+            f"`(height, width)`, in pixels. Received: {name}={received!r}"
         )
     return height, width
 

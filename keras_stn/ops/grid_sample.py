@@ -29,7 +29,9 @@ def grid_sample(
     The grid says for each output pixel where in the input it is sampled from, in the
     normalised coordinates of the warp convention stated in `keras_stn.ops`. Gradients
     reach the images and the grid. At whole pixels, where bilinear interpolation has a
-    kink, the gradient to the grid is the right-hand one: towards larger x and y.
+    kink, the gradient to the grid is the right-hand one, towards larger x and y; where
+    `"reflect"` and `"mirror"` show the image turned around, it is the left-hand one,
+    and it is zero at the centre of the last column and row of `"mirror"`.
 
     Args:
         images: Tensor of shape `(batch, height, width, channels)`, or `(batch,

@@ -72,11 +72,13 @@ def compose_theta(*thetas):
 
 
 def _multiply(first, second):
+    # Not `*` and `+`: a constant may meet a symbolic tensor, float32 meet float64.
     columns = [
-        first[:, :, 0] * second[:, 0, k, None] + first[:, :, 1] * second[:, 1, k, None]
+        ops.multiply(first[:, :, 0], second[:, 0, k, None])
+        + ops.multiply(first[:, :, 1], second[:, 1, k, None])
         for k in range(3)
     ]
-    columns[2] = columns[2] + first[:, :, 2]
+    columns[2] = ops.add(columns[2], first[:, :, 2])
     return ops.stack(columns, axis=2)
 
 

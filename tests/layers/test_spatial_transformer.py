@@ -49,8 +49,6 @@ class SpatialTransformerTest(TestCase):
             expected_output_shape=(2, 4, 5, 3),
             expected_num_trainable_weights=4,
             expected_num_losses=0,
-            # The config holds the localisation network, whose weights are made anew.
-            custom_objects=None,
         )
 
     def test_keras_layer_checks_with_theta_from_elsewhere(self):
@@ -61,6 +59,8 @@ class SpatialTransformerTest(TestCase):
             expected_output_shape=(2, 8, 10, 3),
             expected_num_trainable_weights=0,
             expected_num_losses=0,
+            # Keras' check cannot feed a list to `fit`; there is nothing to train.
+            run_training_check=False,
         )
 
     def test_keras_layer_checks_channels_first(self):
@@ -197,10 +197,10 @@ def test_weights_file_round_trip(tmp_path):
 
 
 def test_clone_model_is_independent():
-    model = train_briefly(two_transformers_model())
+    image = keras.Input((8, 10, 1))
+    x = SpatialTransformer(small_network(), **CHANNELS_LAST)(image)
+    model = train_briefly(keras.Model(image, layers.Dense(2)(layers.Flatten()(x))))
     clone = keras.models.clone_model(model)
-    shapes = [tuple(weight.shape) for weight in model.weights]
-    assert [tuple(weight.shape) for weight in clone.weights] == shapes
     clone.set_weights(model.get_weights())
     expected = model.predict(images(), verbose=0)
     np.testing.assert_allclose(clone.predict(images(), verbose=0), expected, atol=1e-6)

@@ -41,7 +41,7 @@ def classifier(variant, initializer="glorot_uniform", **options):
     )
 
 
-def randomize_theta(model, size=0.2):
+def randomize_theta(model, size=0.02):
     (transformer,) = [x for x in model.layers if isinstance(x, SpatialTransformer)]
     generator = np.random.default_rng(1)
     for weight in transformer._regression.weights:

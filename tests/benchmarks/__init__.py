@@ -1,0 +1,1 @@
+"""Measurements to reproduce; not tests, and not run by them."""

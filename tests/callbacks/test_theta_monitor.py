@@ -1,0 +1,82 @@
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_stn import SpatialTransformer
+from keras_stn.callbacks import ThetaMonitor
+from keras_stn.callbacks.theta_monitor import theta_statistics
+
+
+def test_statistics_of_known_transforms():
+    half = np.array([[[0.5, 0, 0], [0, 0.5, 0]]])
+    assert theta_statistics(half) == {
+        "theta_outside": 0.0,
+        "theta_scale": 0.5,
+        "theta_shift": 0.0,
+    }
+    shifted = theta_statistics(np.array([[1, 0, 1.0, 0, 1, 0]]))
+    assert shifted["theta_outside"] == 0.5
+    assert shifted["theta_shift"] == 1.0
+    away = theta_statistics(np.array([[1, 0, 5.0, 0, 1, 0], [np.nan] * 6]))
+    assert away["theta_outside"] == 1.0
+
+
+def test_turn_by_45_degrees():
+    cos = np.sqrt(0.5)
+    theta = np.array([[[cos, -cos, 0], [cos, cos, 0]]])
+    # The corners of the unit square that leave it: 3 - 2 sqrt(2) of its area.
+    assert theta_statistics(theta)["theta_outside"] == pytest.approx(0.1716, abs=0.02)
+
+
+def make_model(shift):
+    """A model whose transformer starts with a shift."""
+    transformer = SpatialTransformer(
+        layers.Flatten(), "translation", data_format="channels_last"
+    )
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), transformer, layers.Flatten(), layers.Dense(1)]
+    )
+    transformer._regression.bias.assign([shift, 0.0])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    return model
+
+
+IMAGES = np.ones((3, 4, 4, 1), "float32")
+
+
+def fit(model, **options):
+    monitor = ThetaMonitor(IMAGES, **options)
+    return model.fit(
+        IMAGES, np.zeros((3, 1)), epochs=2, verbose=0, callbacks=[monitor]
+    ).history
+
+
+def test_adds_to_the_history():
+    history = fit(make_model(0.5))
+    assert history["theta_outside"] == [0.25, 0.25]
+    assert history["theta_shift"] == [0.5, 0.5]
+
+
+def test_warns_when_the_transformer_leaves_the_image():
+    with pytest.warns(UserWarning, match="samples 100% of its output from outside"):
+        fit(make_model(2.5))
+
+
+def test_keeps_quiet_below_the_threshold():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit(make_model(0.5))
+    with pytest.warns(UserWarning, match="samples 25%"):
+        fit(make_model(0.5), threshold=0.2)
+
+
+def test_needs_a_transformer():
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten()])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="with one SpatialTransformer"):
+        model.fit(
+            IMAGES, np.zeros((3, 16)), verbose=0, callbacks=[ThetaMonitor(IMAGES)]
+        )

@@ -1,0 +1,39 @@
+"""Rules of the whole test suite."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import pytest
+
+# The tests of the other backends run pytest inside pytest, once.
+collect_ignore = (
+    ["test_other_backends.py"] if os.environ.get("KERAS_STN_INNER_PYTEST") else []
+)
+
+
+def pytest_configure(config):
+    """Silences what Keras' PyTorch backend says about NumPy 2."""
+    config.addinivalue_line(
+        "filterwarnings", "ignore:__array__ implementation:DeprecationWarning"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what needs TensorFlow where Keras runs on something else."""
+    if keras.config.backend() == "tensorflow":
+        return
+    left_out = [item for item in items if item.get_closest_marker("tensorflow")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def channels_first():
+    """Sets Keras' image data format for one test."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format(before)

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from keras_stn.plotting import image_rows
+
+DIGITS = np.random.default_rng(0).random((3, 6, 5))
+
+
+def test_shows_the_images_that_it_is_given():
+    figure = image_rows({"input": DIGITS, "aligned": DIGITS[..., None] + 1})
+    shown = [np.asarray(axis.images[0].get_array()) for axis in figure.axes]
+    np.testing.assert_allclose(shown[:3], DIGITS, rtol=1e-6)
+    np.testing.assert_allclose(shown[3:], DIGITS + 1, rtol=1e-6)
+    labels = [axis.get_ylabel() for axis in figure.axes]
+    assert labels == ["input", "", "", "aligned", "", ""]
+
+
+def test_colour_and_titles(tmp_path):
+    figure = image_rows({"colour": np.zeros((2, 4, 4, 3))}, titles=["a", "b"])
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
+    figure.savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("rows", "titles", "message"),
+    [
+        ({}, None, "at least one"),
+        ({"a": DIGITS, "b": DIGITS[:2]}, None, r"rows of \[3, 2\] images"),
+        ({"a": DIGITS[0]}, None, r"row 'a' must have shape.*shape=\(6, 5\)"),
+        ({"a": DIGITS}, ["one"], "each of the 3 columns. Received 1"),
+    ],
+)
+def test_rejects(rows, titles, message):
+    with pytest.raises(ValueError, match=message):
+        image_rows(rows, titles)

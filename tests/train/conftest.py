@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """A folder with an mnist.npz of few digits that are easy to tell apart."""
+    generator = np.random.default_rng(0)
+    prototypes = np.zeros((10, 28, 28))
+    prototypes[:, 7:21, 7:21] = generator.random((10, 14, 14)) > 0.6
+
+    def draw(count):
+        labels = np.arange(count, dtype="uint8") % 10
+        noise = generator.normal(scale=0.1, size=(count, 28, 28))
+        return (255 * np.clip(prototypes[labels] + noise, 0, 1)).astype("uint8"), labels
+
+    (x_train, y_train), (x_test, y_test) = draw(200), draw(50)
+    folder = tmp_path_factory.mktemp("data")
+    np.savez(
+        folder / "mnist.npz",
+        x_train=x_train,
+        y_train=y_train,
+        x_test=x_test,
+        y_test=y_test,
+    )
+    return folder
+
+
+@pytest.fixture
+def small_run(data_dir, tmp_path):
+    """Arguments of a run that takes seconds."""
+    return [
+        *("--data-dir", str(data_dir)),
+        *("--run-dir", str(tmp_path / "run")),
+        *("--epochs", "3"),
+        *("--batch-size", "50"),
+        *("--test-passes", "2"),
+    ]

@@ -1,0 +1,193 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from train.experiment import main
+from train.mnist import make_experiment
+
+
+def train(*arguments):
+    """Runs the script in this process and returns its exit status."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*MNIST.*")
+        return main(make_experiment, [str(argument) for argument in arguments])
+
+
+def weights(run_dir):
+    model = keras.saving.load_model(run_dir / "model.keras")
+    return [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+
+
+def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
+    assert train("--variant", "stn_c1", *small_run) == 0
+    run_dir = tmp_path / "run"
+    names = {path.name for path in run_dir.iterdir()}
+    expected = {
+        "alignment.png",
+        "checkpoint.keras",
+        "config.json",
+        "history.json",
+        "model.keras",
+        "result.json",
+    }
+    assert expected <= names <= expected | {"tensorboard"}
+    result = json.loads((run_dir / "result.json").read_text())
+    assert len(result["passes"]) == 2
+    assert result["error"] == pytest.approx(np.mean(result["passes"]))
+    assert result["is_full_data"] is False
+    assert result["images"] == {"train": 200, "test": 50}
+    assert result["versions"]["keras"] == keras.__version__
+    history = json.loads((run_dir / "history.json").read_text())
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert 0 <= history[-1]["theta_outside"] < 0.5
+    assert (run_dir / "alignment.png").read_bytes()[:4] == b"\x89PNG"
+    printed = capsys.readouterr().out
+    for part in ("415,728 parameters", "200 training", "mnist.npz", "images/s"):
+        assert part in printed
+    assert f"Test error {result['error']:.2f} %" in printed
+    assert "Not the full data set" in printed
+
+
+def test_test_only_repeats_the_error(small_run, tmp_path):
+    assert train("--variant", "cnn", *small_run) == 0
+    path = tmp_path / "run" / "result.json"
+    first = json.loads(path.read_text())
+    path.unlink()
+    assert train("--variant", "cnn", *small_run, "--test-only") == 0
+    second = json.loads(path.read_text())
+    assert second["passes"] == first["passes"]
+    assert second["minutes"] == first["minutes"]
+
+
+def test_test_passes_are_fresh_draws(data_dir):
+    _, _, experiment = make_experiment(["--data-dir", str(data_dir)])
+    data = experiment.test_data(0)
+    first = np.array(data[0][0])
+    data.on_epoch_end()
+    assert np.abs(np.array(data[0][0]) - first).max() > 0.1
+
+
+@pytest.mark.tensorflow
+def test_a_killed_run_resumes_to_the_same_weights(small_run, tmp_path):
+    """Killed by the system in the middle, and bit for bit the same in the end."""
+    arguments = ["--variant", "stn_sl1", *small_run, "--epochs", "6"]
+    whole = tmp_path / "whole"
+    assert train(*arguments, "--run-dir", whole) == 0
+
+    command = [sys.executable, "-m", "train.mnist", *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    checkpoint = tmp_path / "run" / "checkpoint.keras"
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run" / "result.json").exists()
+
+    assert subprocess.run([*command, "--resume"], check=False).returncode == 0
+    for resumed, expected in zip(
+        weights(tmp_path / "run"), weights(whole), strict=True
+    ):
+        np.testing.assert_array_equal(resumed, expected)
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
+
+
+def test_own_learning_rate_for_the_localisation(small_run, tmp_path):
+    """It survives saving and loading, and it is the localisation's alone."""
+    arguments = [*small_run, "--epochs", "1", "--localization-lr-multiplier", "1e-6"]
+    assert train("--variant", "stn_c0", *arguments) == 0
+    _, _, experiment = make_experiment(["--variant", "stn_c0", *arguments])
+    keras.utils.set_random_seed(0)
+    initial = experiment.build_model()
+    trained = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    assert isinstance(trained.optimizer, keras.optimizers.MultiOptimizer)
+    for before, after in zip(initial.weights, trained.weights, strict=True):
+        moved = np.abs(
+            keras.ops.convert_to_numpy(after) - keras.ops.convert_to_numpy(before)
+        ).max()
+        is_localization = "localization" in before.path or "theta" in before.path
+        assert moved < 1e-7 if is_localization else moved > 1e-5, before.path
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_mixed_precision(small_run, tmp_path, precision):
+    before = keras.config.dtype_policy()
+    try:
+        arguments = [*small_run, "--epochs", "1", "--mixed-precision", precision]
+        assert train("--variant", "stn_sl1", *arguments) == 0
+    finally:
+        keras.config.set_dtype_policy(before)
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    assert model.get_layer("spatial_transformer").compute_dtype == precision
+
+
+def test_nan_stops_the_run_and_says_why(small_run, tmp_path, capsys):
+    status = train("--variant", "stn_c0", *small_run, "--learning-rate", "1e30")
+    assert status == 1
+    printed = capsys.readouterr().err
+    assert "The loss became" in printed
+    assert "learning rate is too high" in printed
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--variant", "stn_x"], "Unknown variant"),
+        (["--variant", "stn_c3"], "X must be from 0 to 2"),
+        (["--config", "nothing"], "Expected one of ['laptop', 'paper']"),
+        (["--data-dir", "/no/such/folder"], "/no/such/folder"),
+        (["--batch-size", "1000"], "at most the number of training images, 200"),
+        (["--resume"], "holds no run to go on with"),
+        (["--test-only"], "holds no finished run"),
+        (["--localization", "cnn"], "does not fit an input"),
+    ],
+)
+def test_says_what_is_wrong(small_run, tmp_path, capsys, arguments, message):
+    assert train(*small_run, *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_does_not_overwrite_a_run(small_run, tmp_path, capsys):
+    arguments = ["--variant", "cnn", *small_run, "--epochs", "1"]
+    assert train(*arguments) == 0
+    assert train(*arguments) == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert train(*arguments, "--resume", "--seed", "1") == 2
+    assert "seed: 0 there, 1 now" in capsys.readouterr().err
+    (tmp_path / "run" / "checkpoint.keras").write_bytes(b"broken")
+    assert train(*arguments, "--resume") == 2
+    assert "checkpoint.keras cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_runs_on_jax_without_tensorflow(small_run, tmp_path):
+    pytest.importorskip("jax")
+    blocker = tmp_path / "blocked" / "tensorflow"
+    blocker.mkdir(parents=True)
+    (blocker / "__init__.py").write_text("raise ImportError('no tensorflow here')")
+    path = os.pathsep.join([str(blocker.parent), os.getcwd()])
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": path}
+    command = [sys.executable, "-m", "train.mnist", "--variant", "stn_sl1", *small_run]
+    finished = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["versions"]["backend"] == "jax"
+    assert (tmp_path / "run" / "alignment.png").exists()

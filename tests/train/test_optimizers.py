@@ -1,0 +1,76 @@
+import re
+
+import keras
+import pytest
+
+import keras_stn
+from train.optimizers import LOCALIZATION_VARIABLES, make_optimizer, make_schedule
+
+CONFIG = {
+    "optimizer": "adam",
+    "momentum": 0.8,
+    "learning_rate": 0.1,
+    "schedule": "cosine",
+    "warmup": 0.0,
+    "localization_lr_multiplier": 1.0,
+}
+
+
+def rate(schedule, step):
+    return float(schedule(step))
+
+
+def test_cosine_ends_at_zero():
+    schedule = make_schedule("cosine", 0.1, 100, 0)
+    assert rate(schedule, 0) == pytest.approx(0.1)
+    assert rate(schedule, 50) == pytest.approx(0.05)
+    assert rate(schedule, 100) == pytest.approx(0, abs=1e-8)
+
+
+def test_warmup_reaches_the_peak():
+    schedule = make_schedule("cosine", 0.1, 100, 0.2)
+    assert rate(schedule, 0) == pytest.approx(0.004)
+    assert rate(schedule, 20) == pytest.approx(0.1)
+    assert rate(schedule, 100) == pytest.approx(0, abs=1e-8)
+
+
+def test_thirds_divide_by_ten():
+    schedule = make_schedule("thirds", 0.01, 150_000, 0)
+    rates = [rate(schedule, step) for step in (0, 49_999, 50_001, 100_001, 149_999)]
+    assert rates == pytest.approx([1e-2, 1e-2, 1e-3, 1e-4, 1e-4])
+
+
+@pytest.mark.parametrize(
+    ("name", "warmup", "message"),
+    [("linear", 0, "Received: 'linear'"), ("thirds", 0.1, "warmup=0.1")],
+)
+def test_rejects_schedules(name, warmup, message):
+    with pytest.raises(ValueError, match=message):
+        make_schedule(name, 0.1, 10, warmup)
+
+
+def test_momentum_goes_to_either_optimizer():
+    assert make_optimizer(CONFIG, 10).beta_1 == 0.8
+    assert make_optimizer({**CONFIG, "optimizer": "sgd"}, 10).momentum == 0.8
+
+
+def test_rejects_unknown_optimizer():
+    with pytest.raises(ValueError, match="Received: 'rmsprop'"):
+        make_optimizer({**CONFIG, "optimizer": "rmsprop"}, 10)
+
+
+def test_multiplier_makes_two_optimizers():
+    optimizer = make_optimizer({**CONFIG, "localization_lr_multiplier": 0.1}, 10)
+    assert isinstance(optimizer, keras.optimizers.MultiOptimizer)
+
+
+@pytest.mark.parametrize("variant", ["stn_c0", "stn_c1", "stn_sl1", "stn_dl1"])
+def test_pattern_finds_the_localisation_and_nothing_else(variant):
+    """In SL the shared layers keep the base rate, in DL the copies are the own net's."""
+    model = keras_stn.models.mnist(variant)
+    classifier = {w.path for w in keras_stn.models.mnist("cnn").weights}
+    found = {
+        w.path for w in model.weights if re.fullmatch(LOCALIZATION_VARIABLES, w.path)
+    }
+    assert found == {w.path for w in model.weights} - classifier
+    assert found

@@ -1,0 +1,69 @@
+import pytest
+
+from train.options import config_names, make_parser, positive_float, read_config
+
+VALID = """
+epochs = 2
+sample_epochs = 3
+batch_size = 4
+optimizer = "adam"
+momentum = 0.9
+learning_rate = 1
+schedule = "cosine"
+warmup = 0.0
+localization_lr_multiplier = 1.0
+"""
+
+
+def read(*arguments):
+    return read_config("mnist", make_parser("mnist", "").parse_args(arguments))
+
+
+@pytest.mark.parametrize("name", config_names("mnist"))
+def test_shipped_configs_are_valid(name):
+    config = read("--config", name)
+    assert config["batch_size"] > 0
+    assert ("epochs" in config) != ("iterations" in config)
+
+
+def test_paper_schedule():
+    config = read("--config", "paper")
+    assert config["iterations"] == 150_000
+    assert (config["optimizer"], config["schedule"]) == ("sgd", "thirds")
+
+
+def test_command_line_overrides_the_config():
+    config = read("--config", "paper", "--epochs", "5", "--learning-rate", "0.5")
+    assert (config["epochs"], config["sample_epochs"]) == (5, 5)
+    assert "iterations" not in config
+    assert config["learning_rate"] == 0.5
+
+
+def test_a_config_of_ones_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(VALID)
+    assert read("--config", str(path))["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs = ", "is not valid TOML"),
+        (VALID + "batch = 1", r"Unknown: \['batch'\]"),
+        (VALID.replace("warmup = 0.0", ""), r"Missing: \['warmup'\]"),
+        (VALID + "iterations = 9", r"Unknown: \['epochs', 'sample_epochs'\]"),
+        (VALID.replace('"adam"', "1"), "'optimizer' to a str. Received: 1"),
+        (VALID.replace("epochs = 2", "epochs = true"), "'epochs' to a int"),
+    ],
+)
+def test_rejects_broken_configs(tmp_path, text, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read("--config", str(path))
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "many"])
+def test_positive_float_rejects(text):
+    with pytest.raises(Exception, match="expected a positive number"):
+        positive_float(text)
