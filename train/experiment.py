@@ -114,7 +114,8 @@ def run(experiment, config, options):
     directory.write(directory.alignment, lambda path: figure.savefig(path, dpi=150))
     print(
         f"\nTest error {result['error']:.2f} % "
-        f"(mean of {len(passes)} fresh passes, {min(passes):.2f} to {max(passes):.2f}), "
+        f"(mean of {len(passes)} fresh passes, {min(passes):.2f} to "
+        f"{max(passes):.2f}), "
         f"{result['minutes']:.1f} minutes of training"
     )
     if not experiment.is_full_data:

@@ -25,9 +25,9 @@ def make_optimizer(config, total_steps):
     localization = _one_optimizer(
         config, config["learning_rate"] * multiplier, total_steps
     )
-    return keras.optimizers.MultiOptimizer(
-        optimizer, {LOCALIZATION_VARIABLES: localization}
-    )
+    optimizers = keras.optimizers.OptimizerMap(optimizer)
+    optimizers[LOCALIZATION_VARIABLES] = localization
+    return keras.optimizers.MultiOptimizer(optimizers)
 
 
 def make_schedule(name, learning_rate, total_steps, warmup):
@@ -38,8 +38,8 @@ def make_schedule(name, learning_rate, total_steps, warmup):
             third.
         learning_rate: Its peak.
         total_steps: Length of the whole training.
-        warmup: With `"cosine"`, the fraction of it in which the rate rises linearly
-            from a 25th of its peak.
+        warmup: With `"cosine"`, the fraction of it in which the rate first rises
+            linearly, from a 25th of its peak.
 
     Returns:
         A float or a `LearningRateSchedule`.
@@ -49,8 +49,8 @@ def make_schedule(name, learning_rate, total_steps, warmup):
     """
     if not 0 <= warmup < 1 or (warmup and name != "cosine"):
         raise ValueError(
-            "The config's 'warmup' must be from 0 to below 1, and 0 unless the schedule "
-            f"is 'cosine'. Received: warmup={warmup}, schedule={name!r}"
+            "The config's 'warmup' must be from 0 to below 1, and 0 unless the "
+            f"schedule is 'cosine'. Received: warmup={warmup}, schedule={name!r}"
         )
     schedules = keras.optimizers.schedules
     if name == "constant":

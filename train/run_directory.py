@@ -59,8 +59,8 @@ class RunDirectory:
         ]
         if differences:
             raise ValueError(
-                f"{self.path} holds a run with other options, so going on with it would "
-                f"mix two experiments. {'; '.join(differences)}. Repeat its options or "
+                f"{self.path} holds a run with other options, so going on with it "
+                f"would mix two experiments. {'; '.join(differences)}. Repeat its options or "
                 "choose another --run-dir."
             )
 

@@ -134,14 +134,14 @@ class SpatialTransformer(keras.layers.Layer):
         self.return_theta = return_theta
         self.data_format = standardize_data_format(data_format)
         if localization is not None:
-            self._flatten = keras.layers.Flatten(name="flatten")
+            self._flatten = keras.layers.Flatten(name=f"{self.name}_flatten")
             self._regression = keras.layers.Dense(
                 self.transform.num_parameters,
                 kernel_initializer="zeros",
                 bias_initializer="zeros",
                 # In half precision theta would move in steps of whole pixels.
                 dtype="float64" if self.compute_dtype == "float64" else "float32",
-                name="theta",
+                name=f"{self.name}_theta",
             )
 
     def build(self, input_shape):

@@ -47,9 +47,9 @@ def splice(
             `fill_mode`, `output_size` and so on.
 
     Returns:
-        A functional `keras.Model`. The layers that only the localisation uses have names
-        that start with `localization`, those of the transformer with
-        `spatial_transformer`.
+        A functional `keras.Model`. The transformer is named `spatial_transformer`, and
+        the copies of blocks that only the localisation uses have names that start with
+        `localization`.
 
     Raises:
         ValueError: If the variant is unknown, X exceeds the number of blocks, or the

@@ -66,8 +66,8 @@ def fold(pixels, side, fill_mode):
     elif fill_mode == "mirror":
         # About the centres of the outer pixels; one pixel is its own mirror image.
         pixels = triangle_wave(pixels, ops.maximum(last, 1))
-    # Not `ops.clip`: on a bound, where an identity puts the outer pixels, JAX would pass
-    # half of the gradient on.
+    # Not `ops.clip`: on a bound, where an identity puts the outer pixels, JAX would
+    # pass half of the gradient on.
     pixels = ops.where(pixels < lowest, lowest, pixels)
     return ops.where(pixels > highest, highest, pixels)
 

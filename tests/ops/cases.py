@@ -10,11 +10,14 @@ from tests import oracle
 
 INTERPOLATIONS = ("bilinear", "nearest")
 FILL_MODES = ("constant", "nearest", "reflect", "mirror")
-# Output size and data format: as the input, smaller, larger.
+# Output size (as the input, larger, smaller), data format and `align_corners`. Each
+# corner convention meets both data formats; all 24 combinations with all fill modes
+# would be compiled for a minute.
 OUTPUTS = (
-    (None, "channels_last"),
-    ((5, 9), "channels_first"),
-    ((21, 19), "channels_last"),
+    (None, "channels_last", False),
+    (None, "channels_first", True),
+    ((21, 19), "channels_first", False),
+    ((5, 9), "channels_last", True),
 )
 FILL_VALUE = 0.7
 

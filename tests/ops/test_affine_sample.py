@@ -52,12 +52,11 @@ def test_identity_is_exact_in_every_fill_mode(fill_mode):
     np.testing.assert_array_equal(warped, IMAGES)
 
 
-@pytest.mark.parametrize("size, data_format", OUTPUTS)
-@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size, data_format, align_corners", OUTPUTS)
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_random_affines_match_the_oracle(
-    interpolation, fill_mode, align_corners, size, data_format
+    interpolation, fill_mode, size, data_format, align_corners
 ):
     options = {
         "interpolation": interpolation,
@@ -149,7 +148,7 @@ def test_gradients_match_finite_differences(fill_mode):
     np.testing.assert_allclose(found[1], to_theta, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("fill_mode", FILL_MODES)
+@pytest.mark.parametrize("fill_mode", ["constant", "mirror"])
 def test_second_derivatives_match_finite_differences(fill_mode):
     thetas = off_lattice_thetas()
     direction = np.random.default_rng(2).normal(size=thetas.shape)

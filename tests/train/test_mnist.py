@@ -80,6 +80,8 @@ def test_test_passes_are_fresh_draws(data_dir):
 def test_a_killed_run_resumes_to_the_same_weights(small_run, tmp_path):
     """Killed by the system in the middle, and bit for bit the same in the end."""
     arguments = ["--variant", "stn_sl1", *small_run, "--epochs", "6"]
+    # Two optimisers, whose states must both be restored.
+    arguments += ["--localization-lr-multiplier", "0.3"]
     whole = tmp_path / "whole"
     assert train(*arguments, "--run-dir", whole) == 0
 
@@ -128,9 +130,9 @@ def test_mixed_precision(small_run, tmp_path, precision):
     try:
         arguments = [*small_run, "--epochs", "1", "--mixed-precision", precision]
         assert train("--variant", "stn_sl1", *arguments) == 0
+        model = keras.saving.load_model(tmp_path / "run" / "model.keras")
     finally:
         keras.config.set_dtype_policy(before)
-    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
     assert model.get_layer("spatial_transformer").compute_dtype == precision
 
 

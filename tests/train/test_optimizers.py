@@ -66,7 +66,7 @@ def test_multiplier_makes_two_optimizers():
 
 @pytest.mark.parametrize("variant", ["stn_c0", "stn_c1", "stn_sl1", "stn_dl1"])
 def test_pattern_finds_the_localisation_and_nothing_else(variant):
-    """In SL the shared layers keep the base rate, in DL the copies are the own net's."""
+    """The layers shared in SL keep the base rate; the copies of DL do not."""
     model = keras_stn.models.mnist(variant)
     classifier = {w.path for w in keras_stn.models.mnist("cnn").weights}
     found = {

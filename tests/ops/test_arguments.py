@@ -1,0 +1,153 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_stn.ops.arguments import (
+    check_choice,
+    check_fill,
+    check_images,
+    check_same_batch,
+    check_theta_shape,
+    coordinate_dtype,
+    standardize_data_format,
+    standardize_size,
+    standardize_theta,
+)
+from tests.ops.cases import to_numpy
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 3), (4, 6)])
+def test_theta_is_brought_to_one_shape(shape):
+    theta = np.arange(24.0, dtype="float32").reshape(shape)
+    standard = standardize_theta(theta)
+    np.testing.assert_array_equal(to_numpy(standard), theta.reshape(4, 2, 3))
+
+
+def test_theta_may_be_a_list():
+    standard = standardize_theta([[1, 0, 0, 0, 1, 0]])
+    assert keras.backend.standardize_dtype(standard.dtype) == "float32"
+    np.testing.assert_array_equal(to_numpy(standard), [[[1, 0, 0], [0, 1, 0]]])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (6,), (4, 5), (4, 3, 2), (1, 4, 2, 3), ()])
+def test_wrong_shape_of_theta(shape):
+    with pytest.raises(
+        ValueError, match=r"Expected `\(batch, 2, 3\)`.*`theta\[None\]`"
+    ):
+        check_theta_shape(shape)
+
+
+@pytest.mark.parametrize("shape", [(None, 2, 3), (None, 6), (0, 6)])
+def test_right_shape_of_theta(shape):
+    check_theta_shape(shape)
+
+
+@pytest.mark.parametrize(
+    "dtype, expected",
+    [
+        ("float64", "float64"),
+        ("float32", "float32"),
+        ("float16", "float32"),
+        ("bfloat16", "float32"),
+        ("int32", "float32"),
+    ],
+)
+def test_coordinates_are_at_least_float32(dtype, expected):
+    assert coordinate_dtype(keras.KerasTensor((1, 6), dtype=dtype)) == expected
+
+
+@pytest.mark.parametrize(
+    "size, expected",
+    [
+        (4, (4, 4)),
+        (np.int64(4), (4, 4)),
+        ([4, 5], (4, 5)),
+        ((4.0, 5), (4, 5)),
+        (np.array([4, 5]), (4, 5)),
+    ],
+)
+def test_sizes(size, expected):
+    standard = standardize_size(size)
+    assert standard == expected
+    assert all(type(side) is int for side in standard)
+
+
+@pytest.mark.parametrize(
+    "size", [0, (0, 4), (4, 4.5), (4, None), (1, 2, 3), "44x4", 4.5]
+)
+def test_wrong_sizes(size):
+    with pytest.raises(ValueError) as error:
+        standardize_size(size, name="output_size")
+    assert "positive integers" in str(error.value)
+    assert f"Received: output_size={size!r}" in str(error.value)
+
+
+def test_choices():
+    check_choice("colour", "red", ("red", "blue"))
+    message = r"`colour`. Expected one of \['blue', 'red'\]. Received: colour='green'"
+    with pytest.raises(ValueError, match=message):
+        check_choice("colour", "green", ("red", "blue"))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "bfloat16", "float64"])
+def test_images(dtype):
+    check_images(keras.KerasTensor((None, None, 4, 1), dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    "shape, dtype, message",
+    [
+        ((4, 4), "float32", r"Invalid rank.*images.shape=\(4, 4\).*`images\[None\]`"),
+        ((1, 4, 4, 1, 1), "float32", "Invalid rank"),
+        ((1, 4, 0, 1), "float32", r"at least one pixel.*images.shape=\(1, 4, 0, 1\)"),
+        ((1, 4, 4, 1), "bool", "float or an integer dtype. Received: .*=bool. Cast"),
+        (
+            (1, 4, 4, 1),
+            "complex64",
+            "float or an integer dtype. Received: .*=complex64",
+        ),
+    ],
+)
+def test_wrong_images(shape, dtype, message):
+    with pytest.raises(ValueError, match=message):
+        check_images(keras.KerasTensor(shape, dtype=dtype))
+
+
+def test_batch_sizes():
+    for first, second in ((4, 4), (None, 4), (4, None), (None, None)):
+        check_same_batch(np.empty((first or 4, 1)), np.empty((second or 4, 1)), "theta")
+        check_same_batch(
+            keras.KerasTensor((first, 1)), keras.KerasTensor((second, 1)), "theta"
+        )
+    message = r"`images` and `grid`.*grid.shape=\(3, 1\).*repeat\(images, 3, axis=0\)"
+    with pytest.raises(ValueError, match=message):
+        check_same_batch(keras.KerasTensor((1, 1)), keras.KerasTensor((3, 1)), "grid")
+
+
+@pytest.mark.parametrize("fill_value", [0, -1.5, np.float32(0.5), np.int8(3)])
+def test_fill(fill_value):
+    check_fill("bilinear", "constant", fill_value)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("bicubic", "nearest", 0), "`interpolation`.*'bicubic'"),
+        (("nearest", "border", 0), r"`fill_mode`.*\['constant', 'mirror', .*'border'"),
+        (("nearest", "nearest", "0"), "`fill_value`. Expected a number.*'0'"),
+        (("nearest", "nearest", True), "`fill_value`.*Received: fill_value=True"),
+        (("nearest", "nearest", [0]), r"`fill_value`.*Received: fill_value=\[0\]"),
+    ],
+)
+def test_wrong_fill(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        check_fill(*arguments)
+
+
+def test_data_format(channels_first):
+    assert standardize_data_format(None) == "channels_first"
+    assert standardize_data_format("channels_last") == "channels_last"
+    with pytest.raises(
+        ValueError, match=r"`data_format`.*Received: data_format='NCHW'"
+    ):
+        standardize_data_format("NCHW")

@@ -1,0 +1,122 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_stn.ops.coordinates import (
+    centred_indices,
+    extent,
+    fold,
+    to_pixels,
+    triangle_wave,
+)
+from tests.gradients import gradients
+from tests.ops.cases import FILL_MODES, to_numpy
+
+# Where a row of four pixels, 0 to 3, is read for places in and around it.
+PLACES = [-8.25, -4.5, -1.25, -0.5, -0.25, 0, 0.5, 3, 3.25, 3.75, 5, 8.5]
+FOLDED = {
+    "constant": [-1, -1, -1, -0.5, -0.25, 0, 0.5, 3, 3.25, 3.75, 4, 4],
+    "nearest": [0, 0, 0, 0, 0, 0, 0.5, 3, 3, 3, 3, 3],
+    # Turned around at -0.5 and 3.5; half a pixel beyond the outer centres is theirs.
+    "reflect": [0, 3, 0.25, 0, 0, 0, 0.5, 3, 3, 3, 2, 0.5],
+    # Turned around at 0 and 3.
+    "mirror": [2.25, 1.5, 1.25, 0.5, 0.25, 0, 0.5, 3, 2.75, 2.25, 1, 2.5],
+}
+NOT_NUMBERS = np.array([np.nan, np.inf, -np.inf], "float32")
+
+
+def fold_array(pixels, side, fill_mode):
+    pixels = keras.ops.convert_to_tensor(np.array(pixels, "float32"))
+    return to_numpy(fold(pixels, side, fill_mode))
+
+
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+def test_folds(fill_mode):
+    folded = fold_array(PLACES, 4, fill_mode)
+    np.testing.assert_array_equal(folded, np.array(FOLDED[fill_mode], "float32"))
+    # The same with a side that is known only when it runs.
+    side = keras.ops.convert_to_tensor(4, dtype="int32")
+    np.testing.assert_array_equal(fold_array(PLACES, side, fill_mode), folded)
+
+
+@pytest.mark.parametrize(
+    "fill_mode, expected",
+    [
+        ("constant", [-1, 4, -1]),
+        ("nearest", [0, 3, 0]),
+        ("reflect", [0, 0, 0]),
+        ("mirror", [0, 0, 0]),
+    ],
+)
+def test_folds_what_is_not_a_number(fill_mode, expected):
+    np.testing.assert_array_equal(fold_array(NOT_NUMBERS, 4, fill_mode), expected)
+    (gradient,) = gradients(
+        lambda pixels: keras.ops.sum(fold(pixels, 4, fill_mode)), NOT_NUMBERS
+    )
+    np.testing.assert_array_equal(gradient, [0, 0, 0])
+
+
+@pytest.mark.parametrize("side", [1, 2, 7, 64])
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+def test_huge_coordinates_end_inside(fill_mode, side):
+    sizes = np.float32([1e4, 1e7, 1e9, 1e20, 1e30, 3.4e38])
+    huge = np.concatenate([sizes, -sizes])
+    low, high = (-1, side) if fill_mode == "constant" else (0, side - 1)
+    folded = fold_array(huge, side, fill_mode)
+    assert np.all((low <= folded) & (folded <= high))
+    (gradient,) = gradients(
+        lambda pixels: keras.ops.sum(fold(pixels, side, fill_mode)), huge
+    )
+    assert np.all(np.isin(gradient, (-1, 0, 1)))
+
+
+@pytest.mark.parametrize(
+    "fill_mode, expected",
+    [
+        # At -1, 0, 1.5, 3, 4 of four pixels. No backend halves it on a bound.
+        ("constant", [1, 1, 1, 1, 1]),
+        ("nearest", [0, 1, 1, 1, 0]),
+        ("reflect", [-1, 1, 1, 1, -1]),
+        # None: the last pixel is a turning point, where backends differ.
+        ("mirror", [-1, 1, 1, None, -1]),
+    ],
+)
+def test_gradient_on_the_bounds(fill_mode, expected):
+    places = np.float32([-1, 0, 1.5, 3, 4])
+    (gradient,) = gradients(
+        lambda pixels: keras.ops.sum(fold(pixels, 4, fill_mode)), places
+    )
+    for value, one in zip(gradient, expected, strict=True):
+        assert one is None or value == one
+
+
+@pytest.mark.parametrize("fill_mode", ["nearest", "reflect", "mirror"])
+def test_a_single_pixel_is_everywhere(fill_mode):
+    np.testing.assert_array_equal(fold_array(PLACES, 1, fill_mode), np.zeros(12))
+
+
+def test_triangle_wave():
+    wave = triangle_wave(keras.ops.convert_to_tensor([-3.5, -1, 0, 1.5, 2, 3, 4, 5]), 2)
+    np.testing.assert_array_equal(to_numpy(wave), [0.5, 1, 0, 1.5, 2, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    "align_corners, expected", [(False, [-0.5, 1.5, 3.5]), (True, [0, 1.5, 3])]
+)
+def test_to_pixels(align_corners, expected):
+    edges = keras.ops.convert_to_tensor(np.float32([-1, 0, 1]))
+    for side in (4, keras.ops.convert_to_tensor(4, dtype="int32")):
+        pixels = to_numpy(to_pixels(edges, side, align_corners))
+        assert pixels.dtype == "float32"
+        np.testing.assert_array_equal(pixels, expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 28])
+def test_centred_indices(count):
+    indices = to_numpy(centred_indices(count, "float32"))
+    assert indices.dtype == "float32"
+    np.testing.assert_array_equal(indices, np.arange(count) - (count - 1) / 2)
+
+
+def test_extent():
+    assert (extent(4, align_corners=False), extent(4, align_corners=True)) == (4, 3)

@@ -1,0 +1,42 @@
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OTHERS = [
+    backend
+    for backend in ("jax", "torch")
+    if importlib.util.find_spec(backend) and backend != keras.config.backend()
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", OTHERS)
+def test_suite_passes(backend):
+    """Everything that does not need TensorFlow passes on the other backends too."""
+    directories = ("tests/ops", "tests/transforms", "tests/layers", "tests/models")
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("-m", "not tensorflow and not slow"),
+            "tests/test_backend.py",
+            *(directory for directory in directories if (ROOT / directory).is_dir()),
+        ],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            # `tests/conftest.py` leaves this file out where it is set.
+            "KERAS_STN_INNER_PYTEST": "1",
+            # Most of the time goes into compiling.
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]

@@ -1,0 +1,84 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_stn.transforms import Affine, Rigid, Rotation, Transform
+from keras_stn.transforms.transform import check_positive, stack_theta
+from tests.transforms.cases import IDENTITY, theta_of
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class BoundedZoom(Transform):
+    """A family as a user writes it, with an argument."""
+
+    num_parameters = 1
+    identity_parameters = (0.0,)
+
+    def __init__(self, limit):
+        self.limit = limit
+
+    def compute_theta(self, parameters):
+        scale = keras.ops.exp(self.limit * keras.ops.tanh(parameters[:, 0]))
+        zero = keras.ops.zeros_like(scale)
+        return stack_theta([[scale, zero, zero], [zero, scale, zero]])
+
+    def get_config(self):
+        return {"limit": self.limit}
+
+
+def test_family_of_a_user():
+    zoom = BoundedZoom(limit=np.log(2.0))
+    np.testing.assert_array_equal(
+        theta_of(zoom, [zoom.identity_parameters])[0], IDENTITY
+    )
+    most = theta_of(zoom, [[100.0]])[0]
+    np.testing.assert_allclose(most, 2 * IDENTITY, rtol=1e-6)
+    turned = (Rotation() @ zoom)(np.array([[0.0, 100.0]], "float32"))
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(turned)[0], 2 * IDENTITY, rtol=1e-6
+    )
+
+
+def test_family_of_a_user_is_serialisable():
+    transform = Rotation() @ BoundedZoom(limit=0.5)
+    config = keras.saving.serialize_keras_object(transform)
+    restored = keras.saving.deserialize_keras_object(config)
+    assert restored == transform
+    assert restored.second.limit == 0.5
+
+
+def test_equality():
+    assert Rigid(2) == Rigid(2.0) and hash(Rigid(2)) == hash(Rigid(2.0))
+    assert Rigid(2) != Rigid(3)
+    assert Rotation(2) != Rigid(2)
+    assert Affine() != "affine"
+
+
+def test_repr_shows_the_arguments():
+    assert repr(Affine()) == "Affine()"
+    assert repr(BoundedZoom(0.5)) == "BoundedZoom(limit=0.5)"
+
+
+@pytest.mark.parametrize("shape", [(6,), (2, 5), (2, 2, 3), (0,)])
+def test_wrong_shape_of_parameters(shape):
+    message = r"Affine takes parameters of shape `\(batch, 6\)`. Received: .*shape=\("
+    with pytest.raises(ValueError, match=message):
+        Affine()(np.zeros(shape))
+
+
+def test_family_without_a_map():
+    class Unfinished(Transform):
+        num_parameters = 1
+        identity_parameters = (0.0,)
+
+    message = r"Unfinished must implement `compute_theta\(parameters\)`"
+    with pytest.raises(NotImplementedError, match=message):
+        Unfinished()([[0.0]])
+
+
+def test_check_positive():
+    assert check_positive("ratio", 2) == 2.0
+    with pytest.raises(
+        ValueError, match=r"Invalid value for `ratio`.*Received: ratio=0"
+    ):
+        check_positive("ratio", 0)
