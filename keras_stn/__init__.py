@@ -1,14 +1,18 @@
 """Spatial transformers for Keras."""
 
-from keras_stn import layers, models, ops, transforms
+from keras_stn import callbacks, datasets, layers, models, ops, transforms
 from keras_stn.layers import AffineGrid, BilinearSampler, SpatialTransformer
 from keras_stn.version import __version__
+
+# `keras_stn.plotting` needs matplotlib, so it is imported by itself.
 
 __all__ = [
     "AffineGrid",
     "BilinearSampler",
     "SpatialTransformer",
     "__version__",
+    "callbacks",
+    "datasets",
     "layers",
     "models",
     "ops",

@@ -4,6 +4,8 @@ Everything else in the package is written with `keras.ops`. This file decides
 how a sampler is compiled and how rows are gathered per image.
 """
 
+import functools
+
 import keras
 from keras import ops
 
@@ -22,17 +24,13 @@ def compiled(*static_names):
 
     Returns:
         A decorator. The decorated function takes its tensors by position and the
-        static arguments by keyword.
+        static arguments by keyword. The first axis of all tensors is the batch.
     """
 
     def decorate(function):
         backend = keras.config.backend()
         if backend == "tensorflow":
-            import tensorflow as tf
-
-            # No autograph: these are plain tensor functions without control flow
-            # that depends on data.
-            return tf.function(function, jit_compile=True, autograph=False)
+            return _compiled_by_tensorflow(function)
         if backend == "jax":
             import jax
 
@@ -40,6 +38,36 @@ def compiled(*static_names):
         return function
 
     return decorate
+
+
+def _compiled_by_tensorflow(function):
+    import tensorflow as tf
+
+    @functools.cache
+    def cluster(signature, options):
+        # Traced once for each kind of image and set of options, whatever the batch
+        # size; one `tf.function` for all would warn that it is traced too often. No
+        # autograph: there is no control flow that depends on data.
+        return tf.function(
+            functools.partial(function, **dict(options)),
+            input_signature=signature,
+            jit_compile=True,
+            autograph=False,
+        )
+
+    @functools.wraps(function)
+    def call(*tensors, **options):
+        tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
+        signature = tuple(
+            tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in tensors
+        )
+        result = cluster(signature, tuple(sorted(options.items())))(*tensors)
+        batch_size = tensors[0].shape[0]
+        if batch_size is not None and not tf.executing_eagerly():
+            result.set_shape([batch_size, *result.shape[1:]])
+        return result
+
+    return call
 
 
 def gather_rows(rows, indices):

