@@ -110,11 +110,10 @@ def check_fill(interpolation, fill_mode, fill_value):
     """Raises if how to interpolate and to fill is not one of the known ways."""
     check_choice("interpolation", interpolation, INTERPOLATIONS)
     check_choice("fill_mode", fill_mode, FILL_MODES)
-    if isinstance(fill_value, bool) or not isinstance(
-        fill_value, int | float | np.integer | np.floating
-    ):
+    is_number = isinstance(fill_value, int | float | np.integer | np.floating)
+    if not is_number or isinstance(fill_value, bool) or not np.isfinite(fill_value):
         raise ValueError(
-            "Invalid value for `fill_value`. Expected a number. "
+            "Invalid value for `fill_value`. Expected a finite number. "
             f"Received: fill_value={fill_value!r}"
         )
 

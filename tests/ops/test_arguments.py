@@ -134,7 +134,8 @@ def test_fill(fill_value):
     [
         (("bicubic", "nearest", 0), "`interpolation`.*'bicubic'"),
         (("nearest", "border", 0), r"`fill_mode`.*\['constant', 'mirror', .*'border'"),
-        (("nearest", "nearest", "0"), "`fill_value`. Expected a number.*'0'"),
+        (("nearest", "nearest", "0"), "`fill_value`. Expected a finite number.*'0'"),
+        (("bilinear", "constant", float("nan")), "finite number.*fill_value=nan"),
         (("nearest", "nearest", True), "`fill_value`.*Received: fill_value=True"),
         (("nearest", "nearest", [0]), r"`fill_value`.*Received: fill_value=\[0\]"),
     ],
