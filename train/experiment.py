@@ -93,14 +93,15 @@ def run(experiment, config, options):
         What was written to `result.json`.
     """
     directory = RunDirectory(options.run_dir or f"runs/{experiment.name}")
+    identity = {**config, **experiment.settings}
     if options.test_only:
         model, history = _trained(directory)
+        directory.check_same(identity)
         print(f"Testing {directory.model}\nData      {experiment.source}")
     else:
         keras.utils.set_random_seed(options.seed)
         model = experiment.build_model()
         steps, epochs = _length(experiment, config)
-        identity = {**config, **experiment.settings}
         if options.resume:
             directory.check_same(identity)
         else:

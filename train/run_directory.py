@@ -59,9 +59,9 @@ class RunDirectory:
         ]
         if differences:
             raise ValueError(
-                f"{self.path} holds a run with other options, so going on with it "
-                f"would mix two experiments. {'; '.join(differences)}. Repeat its "
-                "options or choose another --run-dir."
+                f"{self.path} holds a run with other options; two experiments shall "
+                f"not be mixed. {'; '.join(differences)}. Repeat its options or choose "
+                "another --run-dir."
             )
 
     def write(self, path, save):

@@ -34,13 +34,25 @@ def pose(model, layer=None):
             [0., 1., 0.]]], dtype=float32)
     """
     transformer = _find_transformer(model, layer)
-    inputs = transformer.input
+    try:
+        model_inputs = _input_of(model)
+        inputs = transformer.input
+    except (AttributeError, ValueError) as error:
+        raise ValueError(
+            "Expected a functional or Sequential model that has been built, in which "
+            f"theta can be followed back to the input. Received: {model!r}"
+        ) from error
     if transformer.localization is None:
         theta = keras.ops.reshape(inputs[1], (-1, 2, 3))
     else:
         features = inputs[1] if isinstance(inputs, list | tuple) else inputs
         theta = transformer.localize(features)
-    return keras.Model(model.inputs, theta, name=f"{model.name}_pose")
+    return keras.Model(model_inputs, theta, name=f"{model.name}_pose")
+
+
+def _input_of(model):
+    """The model's symbolic input, in the structure that the model is called on."""
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
 
 def _find_transformer(model, layer):

@@ -71,7 +71,7 @@ def splice(
     ...     transform="similarity",
     ... )
     >>> model.count_params()
-    21678
+    23958
 
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), section 2

@@ -79,3 +79,35 @@ def test_no_transformer():
     model = splice((6, 6, 1), [layers.Flatten()], layers.Dense(2), "cnn")
     with pytest.raises(ValueError, match="transformers \\[\\]"):
         pose(model)
+
+
+def test_model_that_is_not_functional():
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.transformer = SpatialTransformer(
+                network(), data_format="channels_last"
+            )
+
+        def call(self, images):
+            return self.transformer(images)
+
+    model = Subclassed()
+    model(images())
+    with pytest.raises(ValueError, match="Expected a functional or Sequential model"):
+        pose(model)
+
+
+def test_takes_inputs_as_the_model_does():
+    image = keras.Input((6, 6, 1), name="image")
+    x = SpatialTransformer(network(), data_format="channels_last")(image)
+    model = keras.Model({"image": image}, x)
+    theta = pose(model).predict({"image": images()}, verbose=0)
+    np.testing.assert_allclose(theta, np.tile(np.eye(2, 3), (4, 1, 1)))
+    sequential = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            SpatialTransformer(network(), data_format="channels_last"),
+        ]
+    )
+    assert pose(sequential).predict(images(), verbose=0).shape == (4, 2, 3)

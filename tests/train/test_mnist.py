@@ -57,7 +57,7 @@ def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
     assert "Not the full data set" in printed
 
 
-def test_test_only_repeats_the_error(small_run, tmp_path):
+def test_test_only_repeats_the_error(small_run, tmp_path, capsys):
     assert train("--variant", "cnn", *small_run) == 0
     path = tmp_path / "run" / "result.json"
     first = json.loads(path.read_text())
@@ -66,6 +66,9 @@ def test_test_only_repeats_the_error(small_run, tmp_path):
     second = json.loads(path.read_text())
     assert second["passes"] == first["passes"]
     assert second["minutes"] == first["minutes"]
+    assert second["name"] == first["name"]
+    assert train("--variant", "stn_c0", *small_run, "--test-only") == 2
+    assert "'cnn' there, 'stn_c0' now" in capsys.readouterr().err
 
 
 def test_test_passes_are_fresh_draws(data_dir):
@@ -82,13 +85,11 @@ def test_a_killed_run_resumes_to_the_same_weights(small_run, tmp_path):
     arguments = ["--variant", "stn_sl1", *small_run, "--epochs", "6"]
     # Two optimisers, whose states must both be restored.
     arguments += ["--localization-lr-multiplier", "0.3"]
-    whole = tmp_path / "whole"
-    assert train(*arguments, "--run-dir", whole) == 0
-
     command = [sys.executable, "-m", "train.mnist", *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    whole = tmp_path / "whole"
+    assert subprocess.run([*command, "--run-dir", whole], check=False).returncode == 0
+
+    process = subprocess.Popen(command)
     checkpoint = tmp_path / "run" / "checkpoint.keras"
     deadline = time.monotonic() + 240
     while not checkpoint.exists() and process.poll() is None:
