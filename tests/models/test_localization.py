@@ -1,15 +1,6 @@
-import keras
 import pytest
 
 from keras_stn.models import localization_network
-
-
-@pytest.fixture(autouse=True)
-def channels_last():
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_last")
-    yield
-    keras.config.set_image_data_format(before)
 
 
 def dense(inputs, outputs):

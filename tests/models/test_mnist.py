@@ -5,14 +5,6 @@ import pytest
 from keras_stn.models import mnist
 
 
-@pytest.fixture(autouse=True)
-def channels_last():
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_last")
-    yield
-    keras.config.set_image_data_format(before)
-
-
 @pytest.mark.parametrize(
     ("variant", "task", "localization", "parameters"),
     [

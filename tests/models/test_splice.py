@@ -9,14 +9,6 @@ from keras_stn.models import pose, splice
 SHAPE = (16, 16, 1)
 
 
-@pytest.fixture(autouse=True)
-def channels_last():
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_last")
-    yield
-    keras.config.set_image_data_format(before)
-
-
 def images(count=3):
     return np.random.default_rng(0).random((count, *SHAPE), dtype="float32")
 
