@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 
 import keras
 import numpy as np
@@ -16,9 +15,7 @@ from train.mnist import make_experiment
 
 def train(*arguments):
     """Runs the script in this process and returns its exit status."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*MNIST.*")
-        return main(make_experiment, [str(argument) for argument in arguments])
+    return main(make_experiment, [str(argument) for argument in arguments])
 
 
 def weights(run_dir):
