@@ -1,7 +1,8 @@
 """What differs between the TensorFlow, JAX and PyTorch backends of Keras.
 
-Everything else in the package is written with `keras.ops`. This file decides
-how a sampler is compiled and how rows are gathered per image.
+Everything else in the package is written with `keras.ops`. This file decides how a
+sampler is compiled, how it is given derivatives of its own, and how rows are gathered
+per image.
 """
 
 import functools
@@ -32,9 +33,7 @@ def compiled(*static_names):
         if backend == "tensorflow":
             return _compiled_by_tensorflow(function)
         if backend == "jax":
-            import jax
-
-            return jax.jit(function, static_argnames=static_names)
+            return _compiled_by_jax(function, static_names)
         return function
 
     return decorate
@@ -70,6 +69,95 @@ def _compiled_by_tensorflow(function):
     return call
 
 
+def _compiled_by_jax(function, static_names):
+    import jax
+
+    @functools.wraps(function)
+    def precise(*tensors, **options):
+        # Else an accelerator may round the factors of a sum over pixels to TF32.
+        with jax.default_matmul_precision("highest"):
+            return function(*tensors, **options)
+
+    return jax.jit(precise, static_argnames=static_names)
+
+
+def with_derivatives(function, *derivatives):
+    """Gives a function of tensors derivatives of its own, for reverse mode.
+
+    They take the place of the automatic ones, which keep every intermediate result of
+    the function until they are computed. Each is called by itself, so that one whose
+    result nobody uses is dropped from a graph. PyTorch keeps the automatic ones.
+
+    Args:
+        function: Takes float tensors by position, returns a tensor.
+        *derivatives: For each tensor a function of all tensors and the derivative of
+            the result, that returns the derivative of that tensor; None if it is
+            always zero.
+
+    Returns:
+        The same function. It can be differentiated as often as its derivatives can.
+    """
+    if keras.config.backend() == "torch":
+        return function
+
+    def attributed(*tensors):
+        def gradient(*arguments, upstream=None):
+            (cotangent,) = arguments if upstream is None else (upstream,)
+            return tuple(
+                ops.zeros_like(tensor)
+                if derivative is None
+                else derivative(*tensors, cotangent)
+                for tensor, derivative in zip(tensors, derivatives, strict=True)
+            )
+
+        # Else TensorFlow prepares the automatic derivatives too.
+        return function(*map(ops.stop_gradient, tensors)), gradient
+
+    return ops.custom_gradient(attributed)
+
+
+def automatic_derivative(function, tensor, cotangent):
+    """The automatic derivative of a function of one tensor.
+
+    Args:
+        function: Takes a float tensor, returns a tensor.
+        tensor: Where to differentiate.
+        cotangent: Derivative of the result.
+
+    Returns:
+        Tensor of the shape and dtype of `tensor`.
+    """
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(tensor)
+            result = function(tensor)
+        return tape.gradient(result, tensor, output_gradients=cotangent)
+    if backend == "jax":
+        import jax
+
+        return jax.vjp(function, tensor)[1](cotangent)[0]
+    raise NotImplementedError(
+        f"The {backend} backend differentiates automatically and never calls this."
+    )
+
+
+def runs_on_cpu():
+    """Whether the backend computes on a CPU, for lack of an accelerator."""
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.config.list_logical_devices("GPU")
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    return False
+
+
 def gather_rows(rows, indices):
     """Takes rows of each batch element by its own indices.
 
@@ -78,12 +166,12 @@ def gather_rows(rows, indices):
     under XLA than the batched form.
 
     Args:
-        rows: Tensor of shape `(batch, count, channels)`.
+        rows: Tensor of shape `(batch, count, channels)` or `(batch, count)`.
         indices: int32 tensor of shape `(batch, samples)`, all within
             `[0, count - 1]`.
 
     Returns:
-        Tensor of shape `(batch, samples, channels)`.
+        Tensor of shape `(batch, samples, channels)` or `(batch, samples)`.
     """
     backend = keras.config.backend()
     if backend == "tensorflow":
@@ -97,6 +185,10 @@ def gather_rows(rows, indices):
             rows, indices
         )
     if backend == "torch":
-        index = indices[:, :, None].long().expand(-1, -1, rows.shape[-1])
+        index = indices.long()
+        if rows.ndim == 3:
+            index = index[:, :, None].expand(-1, -1, rows.shape[-1])
         return rows.gather(1, index)
-    return ops.take_along_axis(rows, ops.expand_dims(indices, -1), axis=1)
+    if len(rows.shape) == 3:
+        indices = ops.expand_dims(indices, -1)
+    return ops.take_along_axis(rows, indices, axis=1)

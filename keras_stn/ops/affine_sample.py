@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_stn.backend import compiled
+from keras_stn.ops.affine_image_gradient import affine_image_gradient
 from keras_stn.ops.arguments import (
     check_fill,
     check_images,
@@ -13,8 +14,14 @@ from keras_stn.ops.arguments import (
     standardize_size,
     standardize_theta,
 )
-from keras_stn.ops.coordinates import centred_indices, extent
+from keras_stn.ops.coordinate_gradient import coordinate_gradient
+from keras_stn.ops.coordinates import affine_contraction, affine_coordinates
 from keras_stn.ops.interpolation import interpolate
+from keras_stn.ops.warp import (
+    differentiable_warp,
+    from_channels_last,
+    to_channels_last,
+)
 
 
 def affine_sample(
@@ -110,7 +117,7 @@ class AffineSampleOperation(keras.Operation):
         check_images(images)
         theta = standardize_theta(theta)
         check_same_batch(images, theta, "theta")
-        return _affine_sample(
+        return _warp(
             images,
             theta,
             size=self.size,
@@ -136,9 +143,17 @@ class AffineSampleOperation(keras.Operation):
         return keras.KerasTensor(shape, dtype=images.dtype)
 
 
-@compiled(
-    "size", "interpolation", "fill_mode", "fill_value", "align_corners", "data_format"
+_OPTIONS = (
+    "size",
+    "interpolation",
+    "fill_mode",
+    "fill_value",
+    "align_corners",
+    "data_format",
 )
+
+
+@compiled(*_OPTIONS)
 def _affine_sample(
     images,
     theta,
@@ -150,49 +165,44 @@ def _affine_sample(
     align_corners,
     data_format,
 ):
-    if data_format == "channels_first":
-        images = ops.transpose(images, (0, 2, 3, 1))
+    images = to_channels_last(images, data_format)
     input_size = ops.shape(images)[1:3]
-    x, y = _pixel_coordinates(theta, input_size, size or input_size, align_corners)
+    x, y = affine_coordinates(theta, input_size, size or input_size, align_corners)
     samples = interpolate(images, x, y, interpolation, fill_mode, fill_value)
-    if data_format == "channels_first":
-        samples = ops.transpose(samples, (0, 3, 1, 2))
-    return samples
+    return from_channels_last(samples, data_format)
 
 
-def _pixel_coordinates(theta, input_size, output_size, align_corners):
-    """Where each output pixel is sampled from, in pixels of the input.
+@compiled(*_OPTIONS)
+def _image_gradient(
+    images, theta, cotangent, *, fill_mode, align_corners, data_format, **_
+):
+    # Of the images only the shape.
+    input_size = tuple(ops.shape(to_channels_last(images, data_format))[1:3])
+    cotangent = to_channels_last(cotangent, data_format)
+    gradient = affine_image_gradient(
+        theta, cotangent, input_size, fill_mode, align_corners
+    )
+    return from_channels_last(gradient, data_format)
 
-    Counted from the centres of both images, so that an identity is exact in floating
-    point: whole and half numbers are multiplied by one.
 
-    Args:
-        theta: Tensor of shape `(batch, 2, 3)`.
-        input_size: `(height, width)` of the input.
-        output_size: `(height, width)` of the output.
-        align_corners: As in `affine_sample`.
+@compiled(*_OPTIONS)
+def _theta_gradient(
+    images,
+    theta,
+    cotangent,
+    *,
+    fill_mode,
+    fill_value,
+    align_corners,
+    data_format,
+    **_,
+):
+    images = to_channels_last(images, data_format)
+    cotangent = to_channels_last(cotangent, data_format)
+    input_size, output_size = ops.shape(images)[1:3], ops.shape(cotangent)[1:3]
+    x, y = affine_coordinates(theta, input_size, output_size, align_corners)
+    gradient = coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value)
+    return affine_contraction(gradient, theta, input_size, output_size, align_corners)
 
-    Returns:
-        x and y, each of shape `(batch, output_height, output_width)`.
-    """
 
-    def cast(number):
-        return ops.cast(number, theta.dtype)
-
-    output_height, output_width = output_size
-    column = centred_indices(output_width, theta.dtype)[None, :]
-    row = centred_indices(output_height, theta.dtype)[:, None]
-    column_extent = ops.maximum(cast(extent(output_width, align_corners)), 1)
-    row_extent = ops.maximum(cast(extent(output_height, align_corners)), 1)
-
-    def along(axis, side):
-        input_extent = cast(extent(side, align_corners))
-        by_column, by_row, shift = (theta[:, axis, k, None, None] for k in range(3))
-        return (
-            by_column * (input_extent / column_extent) * column
-            + by_row * (input_extent / row_extent) * row
-            + (shift * (input_extent / 2) + cast(side - 1) / 2)
-        )
-
-    input_height, input_width = input_size
-    return along(0, input_width), along(1, input_height)
+_warp = differentiable_warp(_affine_sample, _image_gradient, _theta_gradient)

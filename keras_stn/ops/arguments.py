@@ -94,6 +94,11 @@ def check_images(images):
         )
 
 
+def is_float(tensor):
+    """Whether a tensor has a float dtype."""
+    return keras.backend.is_float_dtype(keras.backend.standardize_dtype(tensor.dtype))
+
+
 def check_same_batch(images, other, name):
     """Raises if the known batch sizes of `images` and `other` differ."""
     first, second = images.shape[0], other.shape[0]

@@ -30,7 +30,110 @@ def to_pixels(normalized, side, align_corners):
 
 def centred_indices(count, dtype):
     """Pixel indices 0 .. `count - 1` relative to the centre of their axis."""
-    return ops.arange(count, dtype=dtype) - ops.cast(count - 1, dtype) / 2
+    return ops.arange(count, dtype=dtype) - centre(count, dtype)
+
+
+def affine_coordinates(theta, input_size, output_size, align_corners):
+    """Where each output pixel is sampled from, in pixels of the input.
+
+    Counted from the centres of both images, so that an identity is exact in floating
+    point: whole and half numbers are multiplied by one.
+
+    Args:
+        theta: Tensor of shape `(batch, 2, 3)`.
+        input_size: `(height, width)` of the input.
+        output_size: `(height, width)` of the output.
+        align_corners: As in `affine_sample`.
+
+    Returns:
+        x and y, each of shape `(batch, output_height, output_width)`.
+    """
+    matrix = pixel_matrix(theta, input_size, output_size, align_corners)
+    column = centred_indices(output_size[1], theta.dtype)[None, :]
+    row = centred_indices(output_size[0], theta.dtype)[:, None]
+    return tuple(
+        by_column * column + by_row * row + (shift + centre(side, theta.dtype))
+        for (by_column, by_row, shift), side in zip(
+            matrix, reversed(input_size), strict=True
+        )
+    )
+
+
+def pixel_matrix(theta, input_size, output_size, align_corners):
+    """Theta in pixels, counted from the centres of both images.
+
+    Args:
+        theta: Tensor of shape `(batch, 2, 3)`.
+        input_size: `(height, width)` of the input.
+        output_size: `(height, width)` of the output.
+        align_corners: As in `affine_sample`.
+
+    Returns:
+        Two rows, for x and for y, of three tensors of shape `(batch, 1, 1)`: the
+        factor of an output pixel's column, that of its row, and the shift.
+    """
+
+    def cast(number):
+        return ops.cast(number, theta.dtype)
+
+    input_height, input_width = input_size
+    output_extents = [
+        ops.maximum(cast(extent(side, align_corners)), 1)
+        for side in reversed(output_size)
+    ]
+    rows = []
+    for axis, side in enumerate((input_width, input_height)):
+        input_extent = cast(extent(side, align_corners))
+        by_column, by_row, shift = (theta[:, axis, k, None, None] for k in range(3))
+        rows.append(
+            (
+                by_column * (input_extent / output_extents[0]),
+                by_row * (input_extent / output_extents[1]),
+                shift * (input_extent / 2),
+            )
+        )
+    return rows
+
+
+def affine_contraction(gradient, theta, input_size, output_size, align_corners):
+    """Differentiates `affine_coordinates` to theta.
+
+    Args:
+        gradient: Complex tensor of shape `(batch, output_height * output_width)`,
+            derivatives of x and, as the imaginary part, of y.
+        theta: Tensor of shape `(batch, 2, 3)`.
+        input_size: `(height, width)` of the input.
+        output_size: `(height, width)` of the output.
+        align_corners: As in `affine_sample`.
+
+    Returns:
+        Tensor of the shape and dtype of `theta`.
+    """
+    height, width = output_size
+    column = centred_indices(width, theta.dtype)[None, :]
+    row = centred_indices(height, theta.dtype)[:, None]
+    shape = (height, width)
+    basis = [
+        ops.broadcast_to(axis, shape)
+        for axis in (column, row, ops.ones((1, 1), dtype=theta.dtype))
+    ]
+    basis = ops.cast(ops.reshape(ops.stack(basis, axis=-1), (-1, 3)), gradient.dtype)
+    # One complex product: XLA would undo the pairing to form two real ones.
+    sums = ops.matmul(gradient, basis)
+    sums = ops.stack([ops.real(sums), ops.imag(sums)], axis=1)
+    factors = pixel_matrix(
+        ops.ones((1, 2, 3), dtype=theta.dtype), input_size, output_size, align_corners
+    )
+    factors = ops.stack(
+        [ops.stack([entry[:, 0, 0] for entry in axis], axis=-1) for axis in factors],
+        axis=1,
+    )
+    return ops.cast(sums, theta.dtype) * factors
+
+
+def centre(side, dtype):
+    """The pixel coordinate of the middle of an axis."""
+    return ops.cast(side - 1, dtype) / 2
 
 
 def fold(pixels, side, fill_mode):
@@ -58,22 +161,47 @@ def fold(pixels, side, fill_mode):
     # Before any arithmetic: the gradient of a later choice would multiply NaN by 0.
     if fill_mode in ("reflect", "mirror"):
         pixels = ops.where(ops.isfinite(pixels), pixels, lowest)
+        pixels = _reflect(pixels, side, fill_mode)[0]
     else:
         pixels = ops.where(ops.isnan(pixels), lowest, pixels)
+    # Not `ops.clip`: on a bound, where an identity puts the outer pixels, JAX would
+    # pass half of the gradient on. The gradient is the right-hand one.
+    pixels = ops.where(pixels < lowest, lowest, pixels)
+    return ops.where(pixels >= highest, highest, pixels)
+
+
+def fold_slope(pixels, side, fill_mode):
+    """The derivative of `fold`: 1; -1 where the image is turned around; else 0.
+
+    Args:
+        pixels: Float tensor of pixel coordinates along one axis.
+        side: Number of pixels along that axis, an integer or an integer tensor.
+        fill_mode: One of `"nearest"`, `"reflect"`, `"mirror"`.
+
+    Returns:
+        Tensor of the same shape and dtype.
+    """
+    last = ops.cast(side - 1, pixels.dtype)
+    slope = ops.ones_like(pixels)
+    if fill_mode in ("reflect", "mirror"):
+        # NaN and infinity become NaN, which is not inside.
+        pixels, is_turned = _reflect(pixels, side, fill_mode)
+        slope = ops.where(is_turned, -slope, slope)
+    is_inside = ops.logical_and(pixels >= 0, pixels < last)
+    return ops.where(is_inside, slope, 0)
+
+
+def _reflect(pixels, side, fill_mode):
+    """Coordinates reflected into the image, and whether an odd number of times."""
+    last = ops.cast(side - 1, pixels.dtype)
     if fill_mode == "reflect":
         # About the outer edges of the outer pixels, at -1/2 and side - 1/2.
-        pixels = triangle_wave(pixels + 0.5, last + 1) - 0.5
-    elif fill_mode == "mirror":
+        offset, half_period = 0.5, last + 1
+    else:
         # About the centres of the outer pixels; one pixel is its own mirror image.
-        pixels = triangle_wave(pixels, ops.maximum(last, 1))
-    # Not `ops.clip`: on a bound, where an identity puts the outer pixels, JAX would
-    # pass half of the gradient on.
-    pixels = ops.where(pixels < lowest, lowest, pixels)
-    return ops.where(pixels > highest, highest, pixels)
-
-
-def triangle_wave(positions, half_period):
-    """|positions| folded back at every multiple of `half_period`."""
+        offset, half_period = 0.0, ops.maximum(last, 1)
+    positions = pixels + offset
     period = 2 * half_period
     phase = positions - period * ops.floor(positions / period)
-    return half_period - ops.absolute(half_period - phase)
+    wave = half_period - ops.absolute(half_period - phase)
+    return wave - offset, phase >= half_period

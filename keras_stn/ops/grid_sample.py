@@ -11,8 +11,15 @@ from keras_stn.ops.arguments import (
     coordinate_dtype,
     standardize_data_format,
 )
-from keras_stn.ops.coordinates import to_pixels
+from keras_stn.ops.coordinate_gradient import coordinate_gradient
+from keras_stn.ops.coordinates import extent, to_pixels
+from keras_stn.ops.image_gradient import image_gradient
 from keras_stn.ops.interpolation import interpolate
+from keras_stn.ops.warp import (
+    differentiable_warp,
+    from_channels_last,
+    to_channels_last,
+)
 
 
 def grid_sample(
@@ -114,7 +121,7 @@ class GridSampleOperation(keras.Operation):
         images = ops.convert_to_tensor(images)
         grid = ops.convert_to_tensor(grid)
         self._check(images, grid)
-        return _grid_sample(
+        return _warp(
             images,
             ops.cast(grid, coordinate_dtype(grid)),
             interpolation=self.interpolation,
@@ -146,16 +153,70 @@ class GridSampleOperation(keras.Operation):
         check_same_batch(images, grid, "grid")
 
 
-@compiled("interpolation", "fill_mode", "fill_value", "align_corners", "data_format")
+_OPTIONS = (
+    "interpolation",
+    "fill_mode",
+    "fill_value",
+    "align_corners",
+    "data_format",
+)
+
+
+@compiled(*_OPTIONS)
 def _grid_sample(
     images, grid, *, interpolation, fill_mode, fill_value, align_corners, data_format
 ):
-    if data_format == "channels_first":
-        images = ops.transpose(images, (0, 2, 3, 1))
-    _, height, width, _ = ops.shape(images)
-    x = to_pixels(grid[..., 0], width, align_corners)
-    y = to_pixels(grid[..., 1], height, align_corners)
+    images = to_channels_last(images, data_format)
+    x, y = _pixel_coordinates(grid, images, align_corners)
     samples = interpolate(images, x, y, interpolation, fill_mode, fill_value)
-    if data_format == "channels_first":
-        samples = ops.transpose(samples, (0, 3, 1, 2))
-    return samples
+    return from_channels_last(samples, data_format)
+
+
+@compiled(*_OPTIONS)
+def _image_gradient(
+    images, grid, cotangent, *, fill_mode, align_corners, data_format, **_
+):
+    # Of the images only the shape.
+    images = to_channels_last(images, data_format)
+    cotangent = to_channels_last(cotangent, data_format)
+    x, y = _pixel_coordinates(grid, images, align_corners)
+    size = tuple(ops.shape(images)[1:3])
+    gradient = image_gradient(x, y, cotangent, size, fill_mode)
+    return from_channels_last(gradient, data_format)
+
+
+@compiled(*_OPTIONS)
+def _grid_gradient(
+    images,
+    grid,
+    cotangent,
+    *,
+    fill_mode,
+    fill_value,
+    align_corners,
+    data_format,
+    **_,
+):
+    images = to_channels_last(images, data_format)
+    cotangent = to_channels_last(cotangent, data_format)
+    x, y = _pixel_coordinates(grid, images, align_corners)
+    gradient = coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value)
+    gradient = ops.stack([ops.real(gradient), ops.imag(gradient)], axis=-1)
+    _, height, width, _ = ops.shape(images)
+    half_extents = [
+        ops.cast(extent(side, align_corners), grid.dtype) / 2
+        for side in (width, height)
+    ]
+    gradient = ops.reshape(ops.cast(gradient, grid.dtype), ops.shape(grid))
+    return gradient * ops.stack(half_extents)
+
+
+def _pixel_coordinates(grid, images, align_corners):
+    _, height, width, _ = ops.shape(images)
+    return (
+        to_pixels(grid[..., 0], width, align_corners),
+        to_pixels(grid[..., 1], height, align_corners),
+    )
+
+
+_warp = differentiable_warp(_grid_sample, _image_gradient, _grid_gradient)

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_stn.backend import gather_rows
 from keras_stn.ops.coordinates import fold
+from keras_stn.ops.neighbours import corner_indices, flat_index, neighbours
 
 
 def interpolate(images, x, y, interpolation, fill_mode, fill_value):
@@ -24,76 +25,82 @@ def interpolate(images, x, y, interpolation, fill_mode, fill_value):
         of `images`.
     """
     _, height, width, channels = ops.shape(images)
-    output_shape = (-1, *ops.shape(x)[1:], channels)
-    samples = ops.shape(x)[1] * ops.shape(x)[2]
-    x = fold(ops.reshape(x, (-1, samples)), width, fill_mode)
-    y = fold(ops.reshape(y, (-1, samples)), height, fill_mode)
-    rows = ops.reshape(images, (-1, height * width, channels))
+    _, output_height, output_width = ops.shape(x)
+    x, y = (ops.reshape(axis, (-1, output_height * output_width)) for axis in (x, y))
     read = _nearest if interpolation == "nearest" else _bilinear
-    values = read(rows, x, y, width, height, fill_mode == "constant", fill_value)
-    return ops.reshape(values, output_shape)
+    values = read(flat_pixels(images), x, y, (height, width), fill_mode, fill_value)
+    return ops.reshape(values, (-1, output_height, output_width, channels))
 
 
-def _nearest(rows, x, y, width, height, is_constant, fill_value):
+def flat_pixels(images):
+    """Flattens the two axes of images, and drops a single channel.
+
+    Args:
+        images: Tensor of shape `(batch, height, width, channels)`.
+
+    Returns:
+        Tensor of shape `(batch, height * width, channels)`, or `(batch, height *
+        width)` if there is one channel: without the axis XLA vectorises over pixels.
+    """
+    _, height, width, channels = ops.shape(images)
+    has_one_channel = isinstance(channels, int) and channels == 1
+    shape = (-1, height * width) if has_one_channel else (-1, height * width, channels)
+    return ops.reshape(images, shape)
+
+
+def per_channel(weight, pixels):
+    """Gives a tensor of shape `(batch, samples)` the rank of flat pixels."""
+    return ops.expand_dims(weight, -1) if len(pixels.shape) == 3 else weight
+
+
+def sum_dtype(images, coordinates):
+    """The dtype in which sums over pixels are formed: float32 or float64."""
+    dtypes = (keras.backend.standardize_dtype(t.dtype) for t in (images, coordinates))
+    return "float64" if "float64" in dtypes else "float32"
+
+
+def _nearest(pixels, x, y, size, fill_mode, fill_value):
     # Halves go to the even neighbour, as IEEE rounding does.
-    column, row = ops.round(x), ops.round(y)
-    values = gather_rows(rows, _row_index(column, row, width, height))
-    if not is_constant:
+    height, width = size
+    column, row = (
+        ops.round(fold(axis, side, fill_mode))
+        for axis, side in ((x, width), (y, height))
+    )
+    seen_column, seen_row = (
+        ops.clip(index, 0, ops.cast(side - 1, index.dtype))
+        for index, side in ((column, width), (row, height))
+    )
+    values = gather_rows(pixels, flat_index(seen_column, seen_row, size))
+    if fill_mode != "constant":
         return values
-    inside = ops.logical_and(_is_inside(column, width), _is_inside(row, height))
-    dtype = keras.backend.standardize_dtype(rows.dtype)
+    is_inside = ops.logical_and(column == seen_column, row == seen_row)
+    dtype = keras.backend.standardize_dtype(pixels.dtype)
     if keras.backend.is_int_dtype(dtype):
         # Rounded and saturating, as in `_cast_to_image`, but exact.
         limits = np.iinfo(dtype)
         fill_value = round(min(max(fill_value, limits.min), limits.max))
     fill = ops.convert_to_tensor(fill_value, dtype=dtype)
-    return ops.where(ops.expand_dims(inside, -1), values, fill)
+    return ops.where(per_channel(is_inside, pixels), values, fill)
 
 
-def _bilinear(rows, x, y, width, height, is_constant, fill_value):
-    left, top = ops.floor(x), ops.floor(y)
-    right, bottom = left + 1, top + 1
-    right_weight, bottom_weight = x - left, y - top
-    left_weight, top_weight = 1 - right_weight, 1 - bottom_weight
-    if is_constant:
-        # Each axis by itself: a corner is seen if its column and its row are.
-        left_weight = ops.where(_is_inside(left, width), left_weight, 0)
-        right_weight = ops.where(_is_inside(right, width), right_weight, 0)
-        top_weight = ops.where(_is_inside(top, height), top_weight, 0)
-        bottom_weight = ops.where(_is_inside(bottom, height), bottom_weight, 0)
-
-    image_dtype = keras.backend.standardize_dtype(rows.dtype)
-    weight_dtype = keras.backend.standardize_dtype(x.dtype)
-    # Sums are formed in at least single precision, whatever the image's dtype.
-    sum_dtype = "float64" if "float64" in (image_dtype, weight_dtype) else "float32"
-
-    def corner(column, row, weight):
-        values = gather_rows(rows, _row_index(column, row, width, height))
-        weight = ops.cast(ops.expand_dims(weight, -1), sum_dtype)
-        return ops.cast(values, sum_dtype) * weight
-
-    values = (
-        corner(left, top, left_weight * top_weight)
-        + corner(right, top, right_weight * top_weight)
-        + corner(left, bottom, left_weight * bottom_weight)
-        + corner(right, bottom, right_weight * bottom_weight)
-    )
-    if is_constant and fill_value != 0:
-        seen = (left_weight + right_weight) * (top_weight + bottom_weight)
-        unseen = ops.cast(ops.expand_dims(1 - seen, -1), sum_dtype)
-        values = values + unseen * fill_value
-    return _cast_to_image(values, image_dtype)
-
-
-def _is_inside(index, side):
-    return ops.logical_and(index >= 0, index < ops.cast(side, index.dtype))
-
-
-def _row_index(column, row, width, height):
-    """Index into the flattened image of the pixel nearest to `(column, row)`."""
-    column = ops.clip(ops.cast(column, "int32"), 0, width - 1)
-    row = ops.clip(ops.cast(row, "int32"), 0, height - 1)
-    return row * width + column
+def _bilinear(pixels, x, y, size, fill_mode, fill_value):
+    height, width = size
+    if fill_mode != "constant":
+        x, y = fold(x, width, fill_mode), fold(y, height, fill_mode)
+    columns, rows = neighbours(x, width), neighbours(y, height)
+    dtype = sum_dtype(pixels, x)
+    values = 0
+    for row_weight, indices in zip(
+        rows.weights, corner_indices(columns, rows, size), strict=True
+    ):
+        for column_weight, index in zip(columns.weights, indices, strict=True):
+            weight = ops.cast(column_weight * row_weight, dtype)
+            corner = ops.cast(gather_rows(pixels, index), dtype)
+            values = values + corner * per_channel(weight, pixels)
+    if fill_mode == "constant" and fill_value != 0:
+        seen = sum(columns.weights) * sum(rows.weights)
+        values = values + per_channel(ops.cast(1 - seen, dtype), pixels) * fill_value
+    return _cast_to_image(values, keras.backend.standardize_dtype(pixels.dtype))
 
 
 def _cast_to_image(values, dtype):

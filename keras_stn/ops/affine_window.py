@@ -1,0 +1,165 @@
+"""The output pixels that may have read a pixel of the image, for affine maps."""
+
+import math
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_stn.backend import gather_rows
+from keras_stn.ops.coordinates import centre, centred_indices, pixel_matrix
+from keras_stn.ops.interpolation import flat_pixels, per_channel, sum_dtype
+from keras_stn.ops.neighbours import flat_index
+
+
+class AffineWindow(NamedTuple):
+    """For each pixel of the image, a window of output pixels that may have read it.
+
+    All are counted from the centre of their image. A window consists of blocks of
+    `taps` by `taps` output pixels; there are as many as the widest window in the batch
+    needs, and what a wider window than its own adds to a pixel has a weight of zero.
+
+    Attributes:
+        cotangent: Flat pixels of the derivative of the warped images.
+        size: `(height, width)` of the images.
+        output_size: `(height, width)` of the warped images.
+        matrix: Takes output pixels to the image, two rows of tensors of shape
+            `(batch, 1, 1)`.
+        inverse: The linear part of the inverse.
+        reach: How far the window reaches to each side of its centre, along columns
+            and along rows.
+        taps: Side of a block of the window in pixels.
+        blocks: Number of blocks along columns and along rows, int32 scalars.
+    """
+
+    cotangent: Any
+    size: tuple
+    output_size: tuple
+    matrix: list
+    inverse: tuple
+    reach: tuple
+    taps: int
+    blocks: tuple
+
+    @classmethod
+    def around(cls, theta, cotangent, size, align_corners):
+        """Finds the window of each image and the number of blocks that covers all."""
+        output_size = ops.shape(cotangent)[1:3]
+        matrix = pixel_matrix(theta, size, output_size, align_corners)
+        (xx, xy, x_shift), (yx, yy, y_shift) = matrix
+        determinant = xx * yy - xy * yx
+        inverse = (
+            (yy / determinant, -xy / determinant),
+            (-yx / determinant, xx / determinant),
+        )
+        # So that rounding loses no output pixel on the rim of the window.
+        epsilon = float(np.finfo(keras.backend.standardize_dtype(theta.dtype)).eps)
+        spans = [
+            side + ops.absolute(shift)
+            for side, shift in zip(reversed(size), (x_shift, y_shift), strict=True)
+        ]
+        reach = []
+        for by_x, by_y in inverse:
+            by_x, by_y = ops.absolute(by_x), ops.absolute(by_y)
+            rounding = 8 * epsilon * (by_x * spans[0] + by_y * spans[1])
+            reach.append(by_x + by_y + rounding + 1e-3)
+        # Fewer where the transformer makes images smaller, so has wider steps.
+        taps = 2 if 2 * math.prod(output_size) <= math.prod(size) else 3
+        blocks = []
+        for distance, side in zip(reach, reversed(output_size), strict=True):
+            count = ops.ceil(2 * distance)
+            # Singular maps have no inverse: all of the output.
+            count = ops.where(count < side, count, float(side))
+            blocks.append(_ceil_divide(ops.cast(ops.max(count), "int32"), taps))
+        return cls(
+            flat_pixels(cotangent),
+            tuple(size),
+            tuple(output_size),
+            matrix,
+            inverse,
+            tuple(reach),
+            taps,
+            tuple(blocks),
+        )
+
+    def blocks_of_the_output(self):
+        """Number of blocks along columns and along rows that cover all the output."""
+        return tuple(_ceil_divide(side, self.taps) for side in self.output_size[::-1])
+
+    def sum(self, column, row, weigh, block=None, blocks=None):
+        """Sums the weighted cotangent over one block of the windows of many pixels.
+
+        Args:
+            column: Columns of the pixels, of shape `(columns,)`.
+            row: Rows of the pixels, of shape `(rows,)`.
+            weigh: Takes the x and y that an output pixel is sampled from, relative to
+                the centre of the image, and the column and row of the pixel that
+                        gathers, and returns a weight.
+            block: Index of the block along columns and along rows; None for the first
+                one when the whole window is known to lie within the output.
+            blocks: Number of blocks that the windows have. Defaults to those of this
+                window.
+
+        Returns:
+            Tensor of shape `(batch, rows * columns)` or with a last axis of channels.
+        """
+        height, width = self.output_size
+        (xx, xy, x_shift), (yx, yy, y_shift) = self.matrix
+        dtype = xx.dtype
+        blocks = self.blocks if blocks is None else blocks
+        column, row = column[None, None, :], row[None, :, None]
+        firsts = []
+        for axis, side in enumerate((width, height)):
+            by_x, by_y = self.inverse[axis]
+            # What an image's pixels share is computed once for each image.
+            shift = by_x * x_shift + by_y * y_shift + self.reach[axis]
+            start = by_x * column + by_y * row + (centre(side, dtype) - shift)
+            first = ops.floor(start) + 1
+            # Moved so that all of the window lies within the output, if it fits.
+            last = ops.cast(ops.maximum(side - blocks[axis] * self.taps, 0), dtype)
+            first = ops.where(first < last, first, last)
+            first = ops.where(first > 0, first, 0)
+            if block is not None:
+                first = first + ops.cast(block[axis] * self.taps, dtype)
+            firsts.append(first)
+        first_column, first_row = firsts
+        near_column = first_column - centre(width, dtype)
+        near_row = first_row - centre(height, dtype)
+        base = flat_index(first_column, first_row, self.output_size)
+        total = 0
+        for j in range(min(self.taps, height)):
+            for i in range(min(self.taps, width)):
+                # From the tap's own place, so that all who meet it agree on x and y.
+                x = xx * (near_column + i) + (xy * (near_row + j) + x_shift)
+                y = yx * (near_column + i) + (yy * (near_row + j) + y_shift)
+                weight = weigh(x, y, column, row)
+                if block is None:
+                    index = base + (j * width + i)
+                else:
+                    tap_column, tap_row = first_column + i, first_row + j
+                    is_inside = ops.logical_and(tap_column < width, tap_row < height)
+                    weight = ops.where(is_inside, weight, 0)
+                    index = flat_index(
+                        ops.minimum(tap_column, width - 1),
+                        ops.minimum(tap_row, height - 1),
+                        self.output_size,
+                    )
+                count = weight.shape[1] * weight.shape[2]
+                weight = ops.reshape(weight, (-1, count))
+                index = ops.reshape(index, (-1, count))
+                dtype_of_sum = sum_dtype(self.cotangent, weight)
+                values = ops.cast(gather_rows(self.cotangent, index), dtype_of_sum)
+                weight = ops.cast(weight, dtype_of_sum)
+                total = total + values * per_channel(weight, values)
+        return total
+
+    def pixels(self):
+        """Columns and rows of the image, counted from its centre."""
+        height, width = self.size
+        dtype = self.matrix[0][0].dtype
+        return centred_indices(width, dtype), centred_indices(height, dtype)
+
+
+def _ceil_divide(dividend, divisor):
+    return (dividend + (divisor - 1)) // divisor

@@ -1,0 +1,61 @@
+"""The gradient of bilinear samples to their coordinates."""
+
+from keras import ops
+
+from keras_stn.backend import gather_rows
+from keras_stn.ops.coordinates import fold, fold_slope
+from keras_stn.ops.interpolation import flat_pixels, per_channel, sum_dtype
+from keras_stn.ops.neighbours import corner_indices, neighbours
+
+
+def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
+    """Differentiates what `interpolate` reads bilinearly to x and y.
+
+    The corners are read again rather than kept from the forward pass, and the two
+    derivatives are the real and the imaginary part of one number: so XLA computes both
+    in one pass over the samples, with one sum over the channels and without ever
+    storing anything of their size.
+
+    Args:
+        images: Float tensor of shape `(batch, height, width, channels)`.
+        x: Float tensor of shape `(batch, output_height, output_width)`.
+        y: The same for the vertical axis.
+        cotangent: Derivative of the samples, of shape `(batch, output_height,
+            output_width, channels)`.
+        fill_mode: How the image is continued beyond its edges.
+        fill_value: The value there when `fill_mode="constant"`.
+
+    Returns:
+        Complex tensor of shape `(batch, output_height * output_width)`: `d/dx + i
+        d/dy`, summed over the channels.
+    """
+    _, height, width, _ = ops.shape(images)
+    dtype = sum_dtype(images, x)
+    x, y = (ops.reshape(axis, (ops.shape(axis)[0], -1)) for axis in (x, y))
+    slopes = None
+    if fill_mode != "constant":
+        slopes = fold_slope(x, width, fill_mode), fold_slope(y, height, fill_mode)
+        x, y = fold(x, width, fill_mode), fold(y, height, fill_mode)
+    columns, rows = neighbours(x, width), neighbours(y, height)
+    pixels = flat_pixels(images)
+
+    def read(index, weight):
+        corner = ops.cast(gather_rows(pixels, index), dtype)
+        if fill_mode == "constant" and fill_value != 0:
+            corner = corner - fill_value
+        return corner * per_channel(ops.cast(weight, dtype), pixels)
+
+    by_x = by_y = 0
+    for j, indices in enumerate(corner_indices(columns, rows, (height, width))):
+        for i, index in enumerate(indices):
+            along_x = columns.slopes[i] * rows.weights[j]
+            along_y = columns.weights[i] * rows.slopes[j]
+            if slopes is not None:
+                along_x, along_y = along_x * slopes[0], along_y * slopes[1]
+            # Read twice in the source: XLA fuses a gather that has one user.
+            by_x = by_x + read(index, along_x)
+            by_y = by_y + read(index, along_y)
+    cotangent = ops.cast(flat_pixels(cotangent), dtype)
+    pair = ops.stack([by_x * cotangent, by_y * cotangent], axis=-1)
+    gradient = ops.view_as_complex(pair)
+    return ops.sum(gradient, axis=2) if len(gradient.shape) == 3 else gradient

@@ -1,0 +1,107 @@
+"""The pixels that a bilinear sample is interpolated between, and their weights."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+# Beyond it float32 cannot count pixels one by one.
+_LARGEST_EXACT_INDEX = 2**24
+
+
+class Neighbours(NamedTuple):
+    """Two adjacent pixels along an axis, and how a sample depends on them.
+
+    Always two pixels of the image, so that no index needs to be checked: outside the
+    image it is the weights that are zero.
+
+    Attributes:
+        first: Index of the first of the two, a whole number in a float dtype.
+        weights: Weights of the first and the second pixel.
+        slopes: Derivatives of the weights, to the right of the sample where
+            interpolation has a kink: -1, 0 or 1.
+    """
+
+    first: Any
+    weights: tuple
+    slopes: tuple
+
+
+def neighbours(pixels, side):
+    """Finds the two pixels along an axis that samples are interpolated between.
+
+    A weight falls from 1 at its pixel to 0 one pixel away, also beyond the edge of the
+    image. Coordinates farther out, NaN and infinity have weights and slopes of zero.
+
+    Args:
+        pixels: Float tensor of pixel coordinates along one axis.
+        side: Number of pixels along that axis, an integer or an integer tensor.
+
+    Returns:
+        `Neighbours` of tensors of the shape and dtype of `pixels`. If the side is a
+        single pixel, that is the first one, and the weight of the second is zero.
+    """
+    # Choices and not `ops.clip` and `ops.maximum`, which compile to several
+    # instructions as they pass NaN on; and differences between whole numbers, whose
+    # kinks are on one side.
+    lower = ops.floor(pixels)
+    fraction = pixels - lower
+    last = ops.cast(side - 2, pixels.dtype)
+    first = ops.where(lower < last, lower, last)
+    first = ops.where(first > 0, first, 0)
+    offset = lower - first
+    is_between, is_before, is_after = offset == 0, offset == -1, offset == 1
+    weights = (
+        ops.where(is_between, 1 - fraction, ops.where(is_before, fraction, 0)),
+        ops.where(is_between, fraction, ops.where(is_after, 1 - fraction, 0)),
+    )
+    slopes = (
+        ops.where(is_between, -1.0, ops.where(is_before, 1.0, 0.0)),
+        ops.where(is_between, 1.0, ops.where(is_after, -1.0, 0.0)),
+    )
+    if not isinstance(side, int) or side == 1:
+        exists = ops.cast(side > 1, pixels.dtype)
+        weights = (weights[0], weights[1] * exists)
+        slopes = (slopes[0], slopes[1] * exists)
+    slopes = tuple(ops.cast(slope, pixels.dtype) for slope in slopes)
+    return Neighbours(first, weights, slopes)
+
+
+def corner_indices(columns, rows, size):
+    """Indices into a flattened image of the four pixels around samples.
+
+    Args:
+        columns: `Neighbours` along the horizontal axis.
+        rows: `Neighbours` along the vertical axis.
+        size: `(height, width)` of the image, integers or integer tensors.
+
+    Returns:
+        Two rows of two int32 tensors: the pixels of the upper and of the lower row,
+        each from left to right.
+    """
+    height, width = size
+    start = flat_index(columns.first, rows.first, size)
+    right, below = ops.minimum(1, width - 1), ops.minimum(1, height - 1) * width
+    if isinstance(width, int) and isinstance(height, int):
+        right, below = min(1, width - 1), min(1, height - 1) * width
+    return (start, start + right), (start + below, start + (below + right))
+
+
+def flat_index(column, row, size):
+    """Index into a flattened image, from whole numbers in a float dtype.
+
+    Args:
+        column: Float tensor, within the image.
+        row: The same for the vertical axis.
+        size: `(height, width)` of the image, integers or integer tensors.
+
+    Returns:
+        int32 tensor.
+    """
+    height, width = size
+    is_known = isinstance(height, int) and isinstance(width, int)
+    is_double = keras.backend.standardize_dtype(column.dtype) == "float64"
+    if is_known and (is_double or height * width <= _LARGEST_EXACT_INDEX):
+        # XLA's conversion takes more instructions than the product.
+        return ops.cast(row * width + column, "int32")
+    return ops.cast(row, "int32") * width + ops.cast(column, "int32")
