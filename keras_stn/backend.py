@@ -97,23 +97,34 @@ def with_derivatives(function, *derivatives):
     Returns:
         The same function. It can be differentiated as often as its derivatives can.
     """
-    if keras.config.backend() == "torch":
-        return function
 
-    def attributed(*tensors):
-        def gradient(*arguments, upstream=None):
-            (cotangent,) = arguments if upstream is None else (upstream,)
-            return tuple(
-                ops.zeros_like(tensor)
-                if derivative is None
-                else derivative(*tensors, cotangent)
-                for tensor, derivative in zip(tensors, derivatives, strict=True)
-            )
+    def derive(tensors, cotangent):
+        return tuple(
+            ops.zeros_like(tensor)
+            if derivative is None
+            else derivative(*tensors, cotangent)
+            for tensor, derivative in zip(tensors, derivatives, strict=True)
+        )
 
-        # Else TensorFlow prepares the automatic derivatives too.
-        return function(*map(ops.stop_gradient, tensors)), gradient
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
 
-    return ops.custom_gradient(attributed)
+        @tf.custom_gradient
+        def with_own(*tensors):
+            # Stopped, or the automatic derivatives would be prepared too.
+            result = function(*map(tf.stop_gradient, tensors))
+            return result, lambda cotangent: derive(tensors, cotangent)
+
+        return with_own
+    if backend == "jax":
+        import jax
+
+        with_own = jax.custom_vjp(function)
+        # Through itself, so that second derivatives take the same way.
+        with_own.defvjp(lambda *tensors: (with_own(*tensors), tensors), derive)
+        return with_own
+    return function
 
 
 def automatic_derivative(function, tensor, cotangent):
@@ -139,8 +150,16 @@ def automatic_derivative(function, tensor, cotangent):
         import jax
 
         return jax.vjp(function, tensor)[1](cotangent)[0]
+    if backend == "torch":
+        import torch
+
+        with torch.enable_grad():
+            tensor = tensor.detach().requires_grad_()
+            result = function(tensor)
+        return torch.autograd.grad(result, tensor, cotangent)[0]
     raise NotImplementedError(
-        f"The {backend} backend differentiates automatically and never calls this."
+        f"Keras' {backend} backend has no derivatives. Expected tensorflow, jax or "
+        "torch: set the environment variable KERAS_BACKEND to one of them."
     )
 
 
@@ -155,7 +174,11 @@ def runs_on_cpu():
         import jax
 
         return jax.default_backend() == "cpu"
-    return False
+    if backend == "torch":
+        import torch
+
+        return not torch.cuda.is_available()
+    return True
 
 
 def gather_rows(rows, indices):

@@ -1,0 +1,94 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_stn.ops.coordinate_gradient import coordinate_gradient
+from keras_stn.ops.interpolation import interpolate
+from tests import oracle
+from tests.compilation import compile_function
+from tests.gradients import gradients, weighted_sum
+from tests.ops.cases import FILL_MODES, FILL_VALUE, IMAGES, to_numpy
+
+GENERATOR = np.random.default_rng(4)
+COTANGENT = GENERATOR.normal(size=(8, 6, 7, 2)).astype("float32")
+
+
+def places_off_the_lattice():
+    """Coordinates in and around the images, none near a whole or a half pixel."""
+    whole = GENERATOR.integers(-30, 45, size=(2, 8, 6, 7))
+    fraction = GENERATOR.uniform(0.05, 0.45, size=whole.shape)
+    return (whole + fraction + GENERATOR.choice([0, 0.5], whole.shape)).astype(
+        "float32"
+    )
+
+
+X, Y = places_off_the_lattice()
+
+
+def found_gradient(images, x, y, cotangent, fill_mode, fill_value=FILL_VALUE):
+    tensors = map(keras.ops.convert_to_tensor, (images, x, y, cotangent))
+    gradient = to_numpy(coordinate_gradient(*tensors, fill_mode, fill_value))
+    assert gradient.shape == (len(x), x[0].size)
+    return gradient.real.reshape(x.shape), gradient.imag.reshape(x.shape)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+def test_matches_finite_differences(fill_mode, channels):
+    images, cotangent = IMAGES[..., :channels], COTANGENT[..., :channels]
+    x, y = np.float64(X), np.float64(Y)
+    step = 1e-3
+
+    def slope(x_step, y_step):
+        after, before = (
+            oracle.sample_pixels(
+                images,
+                x + sign * x_step,
+                y + sign * y_step,
+                fill_mode=fill_mode,
+                fill_value=FILL_VALUE,
+            )
+            for sign in (1, -1)
+        )
+        return np.sum((after - before) / (2 * step) * cotangent, axis=-1)
+
+    by_x, by_y = found_gradient(images, X, Y, cotangent, fill_mode)
+    np.testing.assert_allclose(by_x, slope(step, 0), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(by_y, slope(0, step), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+def test_is_the_automatic_gradient_on_the_lattice_too(fill_mode):
+    y, x = np.mgrid[-4:16, -5:21:0.5].astype("float32")[:, None].repeat(8, axis=1)
+    x[0, 0, :3] = y[0, 1, :3] = [np.nan, np.inf, -np.inf]
+    cotangent = GENERATOR.normal(size=(*x.shape, 2)).astype("float32")
+
+    def scalar(x, y):
+        images = keras.ops.convert_to_tensor(IMAGES)
+        samples = interpolate(images, x, y, "bilinear", fill_mode, FILL_VALUE)
+        return weighted_sum(cotangent, samples)
+
+    found = found_gradient(IMAGES, x, y, cotangent, fill_mode)
+    for gradient, automatic in zip(found, gradients(scalar, x, y), strict=True):
+        np.testing.assert_allclose(gradient, automatic, rtol=0, atol=1e-5)
+
+
+def test_half_precision_images_have_a_single_precision_gradient():
+    half = (IMAGES.astype("float16"), X, Y, COTANGENT.astype("float16"), "constant")
+    single = tuple(
+        one.astype("float32") if isinstance(one, np.ndarray) else one for one in half
+    )
+    for found, expected in zip(
+        found_gradient(*half), found_gradient(*single), strict=True
+    ):
+        assert found.dtype == "float32"
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_compiles():
+    function = compile_function(
+        lambda *tensors: keras.ops.imag(coordinate_gradient(*tensors, "mirror", 0.0))
+    )
+    found = to_numpy(function(IMAGES, X, Y, COTANGENT)).reshape(Y.shape)
+    expected = found_gradient(IMAGES, X, Y, COTANGENT, "mirror")[1]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

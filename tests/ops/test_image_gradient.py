@@ -1,0 +1,46 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_stn.ops.image_gradient import image_gradient
+from tests import oracle
+from tests.compilation import compile_function
+from tests.ops.cases import FILL_MODES, to_numpy
+
+GENERATOR = np.random.default_rng(5)
+SIZE = (4, 5)
+X, Y = GENERATOR.uniform(-6, 11, size=(2, 3, 2, 6)).astype("float32")
+COTANGENT = GENERATOR.normal(size=(3, 2, 6, 2)).astype("float32")
+
+
+def transposed_oracle(x, y, cotangent, size, fill_mode):
+    """The gradient from what the oracle makes of images with a single bright pixel."""
+    gradient = np.zeros((len(x), *size, cotangent.shape[-1]))
+    for index in np.ndindex(*size):
+        image = np.zeros((len(x), *size, 1))
+        image[(slice(None), *index)] = 1
+        seen = oracle.sample_pixels(image, x, y, fill_mode=fill_mode)
+        gradient[(slice(None), *index)] = np.sum(seen * cotangent, axis=(1, 2))
+    return gradient
+
+
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+def test_is_the_transposed_oracle(fill_mode):
+    expected = transposed_oracle(X, Y, COTANGENT, SIZE, fill_mode)
+    tensors = list(map(keras.ops.convert_to_tensor, (X, Y, COTANGENT)))
+    found = to_numpy(image_gradient(*tensors, SIZE, fill_mode))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    function = compile_function(
+        lambda *tensors: image_gradient(*tensors, SIZE, fill_mode)
+    )
+    found = to_numpy(function(X, Y, COTANGENT))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_dtype_is_that_of_the_cotangent():
+    tensors = list(map(keras.ops.convert_to_tensor, (X, Y, COTANGENT)))
+    tensors[2] = keras.ops.cast(tensors[2], "float16")
+    gradient = image_gradient(*tensors, SIZE, "constant")
+    assert keras.backend.standardize_dtype(gradient.dtype) == "float16"
+    expected = transposed_oracle(X, Y, COTANGENT, SIZE, "constant")
+    np.testing.assert_allclose(to_numpy(gradient), expected, rtol=0, atol=2e-2)
