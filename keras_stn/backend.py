@@ -116,7 +116,8 @@ def with_derivatives(function, *derivatives):
             result = function(*map(tf.stop_gradient, tensors))
             return result, lambda cotangent: derive(tensors, cotangent)
 
-        return with_own
+        # Read here, as a variable read within would want a derivative of its own.
+        return lambda *tensors: with_own(*map(tf.convert_to_tensor, tensors))
     if backend == "jax":
         import jax
 

@@ -1,0 +1,56 @@
+"""Keras' convolution, for use behind a spatial transformer."""
+
+import keras
+
+from keras_stn.ops.convolution import convolve_one_channel
+
+
+@keras.saving.register_keras_serializable(package="keras_stn")
+class Conv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D`, with a fast gradient to images of one channel on a CPU.
+
+    Only a convolution of the images themselves differs, and only its gradient to them:
+    nobody needs that gradient unless something in front of the layer is trained, as a
+    spatial transformer is. Everything else, and other shapes, strides and devices, are
+    Keras' own. The weights are the same, so either loads those of the other.
+
+    Args:
+        *args: Arguments of `keras.layers.Conv2D`.
+        **kwargs: Arguments of `keras.layers.Conv2D`.
+
+    Call arguments:
+        inputs: Images.
+
+    Input shape:
+        As `keras.layers.Conv2D`.
+
+    Output shape:
+        As `keras.layers.Conv2D`.
+
+    Example:
+
+    >>> import keras_stn
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((28, 28, 1)),
+    ...         keras_stn.SpatialTransformer(keras.layers.Flatten()),
+    ...         keras_stn.layers.Conv2D(8, 9),
+    ...     ]
+    ... )
+    >>> model.output_shape
+    (None, 20, 20, 8)
+    """
+
+    def convolution_op(self, inputs, kernel):
+        """Convolves the inputs with the kernel."""
+        is_covered = (
+            inputs.shape[-1] == 1
+            and self.data_format == "channels_last"
+            and self.groups == 1
+            and self.padding in ("valid", "same")
+            and set(self.strides) | set(self.dilation_rate) == {1}
+            and None not in inputs.shape[1:]
+        )
+        if not is_covered:
+            return super().convolution_op(inputs, kernel)
+        return convolve_one_channel(inputs, kernel, self.padding)

@@ -1,0 +1,108 @@
+import keras
+import numpy as np
+import pytest
+from scipy.signal import correlate2d
+
+from keras_stn.ops.convolution import convolve_one_channel
+from tests.compilation import compile_function
+from tests.gradients import gradient_of, gradients, numeric_gradient, weighted_sum
+
+GENERATOR = np.random.default_rng(0)
+IMAGES = GENERATOR.normal(size=(2, 6, 7, 1)).astype("float32")
+KERNEL = GENERATOR.normal(size=(3, 4, 1, 2)).astype("float32")
+
+
+def convolved_by_scipy(images, kernel, padding):
+    """The definition, in float64."""
+    if padding == "same":
+        # The odd pixel of an even kernel's border comes last.
+        around = [((side - 1) // 2, side // 2) for side in kernel.shape[:2]]
+        images = np.pad(images, [(0, 0), *around, (0, 0)])
+    return np.stack(
+        [
+            np.stack(
+                [
+                    correlate2d(image[..., 0], kernel[..., 0, k], mode="valid")
+                    for k in range(kernel.shape[-1])
+                ],
+                axis=-1,
+            )
+            for image in np.float64(images)
+        ]
+    )
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_matches_scipy_and_finite_differences(padding):
+    expected = convolved_by_scipy(IMAGES, KERNEL, padding)
+    found = convolve_one_channel(IMAGES, KERNEL, padding)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(found), expected, rtol=0, atol=1e-5
+    )
+    weights = GENERATOR.normal(size=expected.shape)
+    found = gradients(
+        lambda images, kernel: weighted_sum(
+            weights, convolve_one_channel(images, kernel, padding)
+        ),
+        IMAGES,
+        KERNEL,
+    )
+
+    def scalar(images, kernel):
+        return np.sum(weights * convolved_by_scipy(images, kernel, padding))
+
+    for gradient, numeric in zip(
+        found,
+        (
+            numeric_gradient(lambda images: scalar(images, KERNEL), IMAGES, 0.5),
+            numeric_gradient(lambda kernel: scalar(IMAGES, kernel), KERNEL, 0.5),
+        ),
+        strict=True,
+    ):
+        np.testing.assert_allclose(gradient, numeric, rtol=0, atol=1e-4)
+
+
+def test_gradient_compiles():
+    def scalar(images, kernel):
+        return keras.ops.sum(convolve_one_channel(images, kernel) ** 2)
+
+    function = compile_function(lambda *tensors: gradient_of(scalar)(*tensors))
+    expected = gradients(scalar, IMAGES, KERNEL)
+    for found, reference in zip(function(IMAGES, KERNEL), expected, strict=True):
+        found = keras.ops.convert_to_numpy(found)
+        np.testing.assert_allclose(found, reference, rtol=1e-5, atol=1e-4)
+
+
+def test_second_derivatives():
+    direction = GENERATOR.normal(size=IMAGES.shape)
+
+    def slope(images, kernel):
+        to_images = gradient_of(
+            lambda images, kernel: keras.ops.sum(
+                convolve_one_channel(images, kernel) ** 3
+            )
+        )(images, kernel)[0]
+        return weighted_sum(direction, to_images)
+
+    def numeric_slope(images, kernel, step=1e-4):
+        after, before = (
+            np.sum(
+                convolved_by_scipy(images + sign * step * direction, kernel, "valid")
+                ** 3
+            )
+            for sign in (1, -1)
+        )
+        return (after - before) / (2 * step)
+
+    found = gradients(slope, IMAGES, KERNEL)
+    for gradient, numeric in zip(
+        found,
+        (
+            numeric_gradient(lambda array: numeric_slope(array, KERNEL), IMAGES, 1e-3),
+            numeric_gradient(lambda array: numeric_slope(IMAGES, array), KERNEL, 1e-3),
+        ),
+        strict=True,
+    ):
+        scale = np.abs(numeric).max()
+        assert scale > 1
+        np.testing.assert_allclose(gradient, numeric, rtol=0, atol=1e-4 * scale)
