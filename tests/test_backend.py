@@ -2,7 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_stn.backend import compiled, gather_rows
+from keras_stn.backend import (
+    automatic_derivative,
+    compiled,
+    gather_rows,
+    runs_on_cpu,
+    with_derivatives,
+)
 from tests.gradients import gradients, weighted_sum
 
 
@@ -88,3 +94,63 @@ def test_gradient_of_gathered_rows_adds_up():
         lambda rows: weighted_sum(weights, gather_rows(rows, indices)), rows
     )
     np.testing.assert_array_equal(gradient.ravel(), [10, 0, 1101])
+
+
+def test_gathers_rows_of_one_channel():
+    rows = np.float32([[1, 2, 3], [4, 5, 6]])
+    indices = keras.ops.convert_to_tensor([[2, 0], [1, 1]], dtype="int32")
+    result = gather_rows(keras.ops.convert_to_tensor(rows), indices)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(result), [[3, 1], [5, 5]])
+
+
+def test_derivatives_of_its_own():
+    # Ten times the true ones, to tell them apart; none for the second tensor.
+    function = with_derivatives(
+        lambda first, second: first * second,
+        lambda first, second, cotangent: 10 * cotangent * second,
+        None,
+    )
+    first, second = np.float32([2, 3]), np.float32([5, 7])
+    found = gradients(lambda *tensors: keras.ops.sum(function(*tensors)), first, second)
+    is_torch = keras.config.backend() == "torch"
+    np.testing.assert_array_equal(found[0], second if is_torch else 10 * second)
+    np.testing.assert_array_equal(found[1], first if is_torch else [0, 0])
+
+
+def test_a_variable_has_derivatives_too():
+    function = with_derivatives(
+        lambda images, kernel: images * kernel,
+        lambda images, kernel, cotangent: cotangent * kernel,
+        lambda images, kernel, cotangent: cotangent * images,
+    )
+
+    class Scale(keras.layers.Layer):
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(1,), initializer="ones")
+
+        def call(self, images):
+            return function(images, self.kernel * keras.ops.ones_like(images))
+
+    model = keras.Sequential([keras.Input((1,)), Scale()])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(np.ones((8, 1)), 3 * np.ones((8, 1)), epochs=40, verbose=0)
+    np.testing.assert_allclose(model.get_weights()[0], [3], atol=1e-3)
+
+
+def test_automatic_derivative():
+    tensor = keras.ops.convert_to_tensor(np.float32([2, 3]))
+    cotangent = keras.ops.convert_to_tensor(np.float32([5, 7]))
+    derivative = automatic_derivative(lambda x: x**3, tensor, cotangent)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(derivative), [60, 189])
+
+
+def test_runs_on_cpu():
+    device = {
+        "tensorflow": lambda: __import__("tensorflow").config.list_logical_devices(),
+        "jax": lambda: __import__("jax").devices(),
+        "torch": lambda: [],
+    }[keras.config.backend()]()
+    names = {
+        getattr(one, "device_type", getattr(one, "platform", "")) for one in device
+    }
+    assert runs_on_cpu() == (not any(name.lower() == "gpu" for name in names))

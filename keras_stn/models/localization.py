@@ -1,4 +1,4 @@
-"""The localisation networks of the paper's MNIST experiments, by name."""
+"""The localisation networks of the paper's experiments, by name."""
 
 import keras
 from keras import layers
@@ -22,10 +22,14 @@ normalisation after each | 28x28 images and 10x10 maps |
 | 60x60 images and 26x26 maps |
     | `"cnn-s"` | halve a 112x112 image, (conv5 20, pool) twice, dense 20 | 112x112 \
 images and 52x52 maps |
+    | `"svhn"` | conv5 32, pool, conv5 32, both with padding, dense 32 twice | 64x64 \
+images and maps down to 2x2 |
+    | `"svhn-small"` | dense 32 twice | the same |
 
     "Halve" averages 2x2 pixels, which is what bilinear resizing to half the side with
     half-pixel centres does. Each conv and dense is followed by a ReLU. Which network
-    each row of the paper's Table 1 used is not published.
+    each row of the paper's Table 1 used is not published; the
+    last two are those of its SVHN experiments.
 
     Args:
         name: One of the names above.
@@ -67,9 +71,9 @@ def _halve(x):
     return layers.AveragePooling2D(2, name="localization_halve")(x)
 
 
-def _conv(x, filters, index):
+def _conv(x, filters, index, padding="valid"):
     name = f"localization_conv_{index}"
-    return layers.Conv2D(filters, 5, activation="relu", name=name)(x)
+    return layers.Conv2D(filters, 5, padding=padding, activation="relu", name=name)(x)
 
 
 def _pool(x, index):
@@ -126,10 +130,22 @@ def _cnn_s(x):
     return _dense(_flatten(x), 20, 1)
 
 
+def _svhn(x):
+    x = _conv(x, 32, 1, padding="same")
+    x = _conv(_pool(x, 1), 32, 2, padding="same")
+    return _svhn_small(x)
+
+
+def _svhn_small(x):
+    return _dense(_dense(_flatten(x), 32, 1), 32, 2)
+
+
 _BUILDERS = {
     "cnn": _cnn,
     "fcn": _fcn,
     "cnn-m": _cnn_m,
     "cnn-t": _cnn_t,
     "cnn-s": _cnn_s,
+    "svhn": _svhn,
+    "svhn-small": _svhn_small,
 }

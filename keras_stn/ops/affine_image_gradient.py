@@ -159,67 +159,69 @@ def _add_outer_gradient(gradient, window, theta, align_corners):
     slabs = _Slabs.beyond(window)
     across, down = slabs.blocks
 
-    def add(index, *totals):
+    def add(index, beside, above):
         block = (index % across, (index // across) % down)
         begin = 2 * ops.cast(index // (across * down), columns.dtype)
         end = ops.where(slabs.is_endless, float("inf"), begin + 2)
-        middle = begin + 1
 
-        def beyond(distance):
+        def beyond(place, pixel, side):
+            # How far a sample is beyond the edge that the pixel is on.
+            distance = ops.where(pixel < 0, -place, place) - (side - 1) / 2
             is_in_slab = ops.logical_and(distance > begin, distance <= end)
             return ops.where(is_in_slab, ops.minimum(distance, 1), 0)
 
-        edges = (
-            (
-                columns[:1] - middle,
+        def both_sides(side):
+            middle = (side - 1) / 2 + begin + 1
+            return ops.stack([-middle, middle])
+
+        return (
+            index + 1,
+            beside
+            + window.sum(
+                both_sides(width),
                 rows,
-                lambda x, y, column, row: beyond(columns[0] - x) * _hat(y - row),
+                lambda x, y, column, row: beyond(x, column, width) * _hat(y - row),
+                block,
+                slabs.blocks,
             ),
-            (
-                columns[-1:] + middle,
-                rows,
-                lambda x, y, column, row: beyond(x - columns[-1]) * _hat(y - row),
-            ),
-            (
+            above
+            + window.sum(
                 columns,
-                rows[:1] - middle,
-                lambda x, y, column, row: _hat(x - column) * beyond(rows[0] - y),
+                both_sides(height),
+                lambda x, y, column, row: beyond(y, row, height) * _hat(x - column),
+                block,
+                slabs.blocks,
             ),
-            (
-                columns,
-                rows[-1:] + middle,
-                lambda x, y, column, row: _hat(x - column) * beyond(y - rows[-1]),
-            ),
-        )
-        return index + 1, *(
-            total + window.sum(*edge, block, slabs.blocks)
-            for total, edge in zip(totals, edges, strict=True)
         )
 
-    zeros = [
-        ops.zeros_like(flat_pixels(gradient)[:, :side])
-        for side in (height, height, width, width)
-    ]
+    # Left and right edge, upper and lower edge.
+    pixels = flat_pixels(gradient)
+    zeros = (
+        ops.repeat(ops.zeros_like(pixels[:, :side]), 2, axis=1)
+        for side in (height, width)
+    )
     start = ops.convert_to_tensor(0, dtype="int32")
-    _, left, right, top, bottom = ops.while_loop(
+    _, beside, above = ops.while_loop(
         lambda index, *_: index < slabs.count * across * down, add, (start, *zeros)
     )
+    beside = ops.reshape(beside, (-1, height, 2, channels))
+    above = ops.reshape(above, (-1, 2, width, channels))
     corners = _corner_gradient(window, theta, align_corners)
-    last = (height - 1, width - 1)
-    for start, part in (
-        ((0, 0), ops.reshape(left, (-1, height, 1, channels))),
-        ((0, last[1]), ops.reshape(right, (-1, height, 1, channels))),
-        ((0, 0), ops.reshape(top, (-1, 1, width, channels))),
-        ((last[0], 0), ops.reshape(bottom, (-1, 1, width, channels))),
-        ((0, 0), corners[:, :1, :1]),
-        ((0, last[1]), corners[:, :1, 1:]),
-        ((last[0], 0), corners[:, 1:, :1]),
-        (last, corners[:, 1:, 1:]),
-    ):
-        row, column = start
-        there = gradient[:, row : row + part.shape[1], column : column + part.shape[2]]
-        gradient = ops.slice_update(gradient, (0, row, column, 0), there + part)
+    for i, column in enumerate((0, width - 1)):
+        gradient = _add_at(gradient, beside[:, :, i : i + 1], 0, column)
+    for j, row in enumerate((0, height - 1)):
+        gradient = _add_at(gradient, above[:, j : j + 1], row, 0)
+        for i, column in enumerate((0, width - 1)):
+            corner = corners[:, j : j + 1, i : i + 1]
+            gradient = _add_at(gradient, corner, row, column)
     return gradient
+
+
+def _add_at(images, part, row, column):
+    """Adds a part to images at a row and a column."""
+    height, width = part.shape[1:3]
+    there = images[:, row : row + height, column : column + width]
+    return ops.slice_update(images, (0, row, column, 0), there + part)
 
 
 def _corner_gradient(window, theta, align_corners):
