@@ -124,7 +124,7 @@ def with_derivatives(function, *derivatives):
         with_own = jax.custom_vjp(function)
         # Through itself, so that second derivatives take the same way.
         with_own.defvjp(lambda *tensors: (with_own(*tensors), tensors), derive)
-        return with_own
+        return lambda *tensors: with_own(*map(ops.convert_to_tensor, tensors))
     return function
 
 

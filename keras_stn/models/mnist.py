@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_stn.layers import Conv2D
+from keras_stn.layers import Conv2D, MaxPooling2D
 from keras_stn.models.localization import localization_network
 from keras_stn.models.splice import splice
 from keras_stn.models.variant import Variant
@@ -91,7 +91,7 @@ def _block(index, kernel_size, batch_norm):
     # The ReLU after the pool, as in the paper; the order does not change the result.
     block = [
         Conv2D(64, kernel_size, name=f"block_{index}_conv"),
-        layers.MaxPooling2D(2, name=f"block_{index}_pool"),
+        MaxPooling2D(2, name=f"block_{index}_pool"),
         layers.ReLU(name=f"block_{index}_relu"),
     ]
     if batch_norm:
