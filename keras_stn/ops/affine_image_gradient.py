@@ -82,17 +82,25 @@ def _inner_gradient(window):
 
     pixels = window.pixels()
     across, down = window.blocks
-    is_large_enough = all(side >= window.taps for side in window.output_size)
-    total = window.sum(*pixels, weigh, None if is_large_enough else (0, 0))
 
-    def add(index, total):
-        block = (index % across, index // across)
-        return index + 1, total + window.sum(*pixels, weigh, block)
+    def one_block():
+        return window.sum(*pixels, weigh)
 
-    start = ops.convert_to_tensor(1, dtype="int32")
-    return ops.while_loop(
-        lambda index, total: index < across * down, add, (start, total)
-    )[1]
+    def many_blocks():
+        def add(index, total):
+            block = (index % across, index // across)
+            return index + 1, total + window.sum(*pixels, weigh, block)
+
+        return ops.while_loop(
+            lambda index, total: index < across * down,
+            add,
+            (ops.convert_to_tensor(0, dtype="int32"), window.zeros()),
+        )[1]
+
+    if any(side < window.taps for side in window.output_size):
+        return many_blocks()
+    # What a loop carries is copied: most often there is nothing to carry.
+    return ops.cond(across * down <= 1, one_block, many_blocks)
 
 
 class _Slabs(NamedTuple):

@@ -154,6 +154,12 @@ class AffineWindow(NamedTuple):
                 total = total + values * per_channel(weight, values)
         return total
 
+    def zeros(self):
+        """A sum over no windows, for all pixels of the image."""
+        batch, _, *channels = ops.shape(self.cotangent)
+        dtype = sum_dtype(self.cotangent, self.matrix[0][0])
+        return ops.zeros((batch, math.prod(self.size), *channels), dtype=dtype)
+
     def pixels(self):
         """Columns and rows of the image, counted from its centre."""
         height, width = self.size
