@@ -182,6 +182,23 @@ def runs_on_cpu():
     return True
 
 
+def as_complex(real, imaginary):
+    """Makes complex numbers of two float tensors of the same shape and dtype.
+
+    `keras.ops.view_as_complex` wants them interleaved in memory, which XLA then does.
+    """
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.complex(real, imaginary)
+    if backend == "jax":
+        import jax
+
+        return jax.lax.complex(real, imaginary)
+    return ops.view_as_complex(ops.stack([real, imaginary], axis=-1))
+
+
 def gather_rows(rows, indices):
     """Takes rows of each batch element by its own indices.
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_stn.backend import (
+    as_complex,
     automatic_derivative,
     compiled,
     gather_rows,
@@ -154,3 +155,15 @@ def test_runs_on_cpu():
         getattr(one, "device_type", getattr(one, "platform", one)) for one in device
     }
     assert runs_on_cpu() == (not any(name.lower() == "gpu" for name in names))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_complex_numbers(dtype):
+    parts = np.array([[1, 2], [3, 4]], dtype)
+    numbers = as_complex(*(keras.ops.convert_to_tensor(part, dtype) for part in parts))
+    expected = (parts[0] + 1j * parts[1]).astype(
+        "complex64"
+        if dtype == "float32" or keras.config.backend() == "jax"
+        else "complex128"
+    )
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(numbers), expected)

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import pytest
 
+from tests.benchmarks import tables
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = {
@@ -58,6 +60,11 @@ def test_results_table_is_that_of_the_stored_runs():
     }
     assert shown == stored
     assert set(shown) >= {"cnn", "stn_c0", "stn_c1", "stn_sl1"}
+
+
+@pytest.mark.parametrize("table", [tables.sampler_table, tables.training_table])
+def test_tables_of_speed_are_the_stored_ones(table):
+    assert table() in README
 
 
 @pytest.mark.parametrize("name", RESULTS)

@@ -21,7 +21,7 @@ from keras_stn.backend import runs_on_cpu
 from keras_stn.ops.affine_window import AffineWindow
 from keras_stn.ops.coordinates import affine_coordinates
 from keras_stn.ops.image_gradient import image_gradient
-from keras_stn.ops.interpolation import flat_pixels, sum_dtype
+from keras_stn.ops.interpolation import sum_dtype
 
 # A scatter on a CPU takes as long as some 8 to 13 blocks of all windows.
 _BLOCKS_OF_A_SCATTER = 9
@@ -203,10 +203,10 @@ def _add_outer_gradient(gradient, window, theta, align_corners):
         )
 
     # Left and right edge, upper and lower edge.
-    pixels = flat_pixels(gradient)
+    zeros = window.zeros()
     zeros = (
-        ops.repeat(ops.zeros_like(pixels[:, :side]), 2, axis=1)
-        for side in (height, width)
+        ops.repeat(zeros[:, :, :1], 2, axis=2),
+        ops.repeat(zeros[:, :1], 2, axis=1),
     )
     start = ops.convert_to_tensor(0, dtype="int32")
     _, beside, above = ops.while_loop(

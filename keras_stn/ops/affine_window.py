@@ -7,9 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_stn.backend import gather_rows
 from keras_stn.ops.coordinates import centre, centred_indices, pixel_matrix
-from keras_stn.ops.interpolation import flat_pixels, per_channel, sum_dtype
+from keras_stn.ops.interpolation import flat_pixels, per_channel, read_pixels, sum_dtype
 from keras_stn.ops.neighbours import flat_index
 
 
@@ -102,7 +101,8 @@ class AffineWindow(NamedTuple):
                 window.
 
         Returns:
-            Tensor of shape `(batch, rows * columns)` or with a last axis of channels.
+            Tensor of shape `(batch, rows, columns)`, with a last axis of channels if
+            the cotangent has one.
         """
         height, width = self.output_size
         (xx, xy, x_shift), (yx, yy, y_shift) = self.matrix
@@ -145,20 +145,17 @@ class AffineWindow(NamedTuple):
                         ops.minimum(tap_row, height - 1),
                         self.output_size,
                     )
-                count = weight.shape[1] * weight.shape[2]
-                weight = ops.reshape(weight, (-1, count))
-                index = ops.reshape(index, (-1, count))
                 dtype_of_sum = sum_dtype(self.cotangent, weight)
-                values = ops.cast(gather_rows(self.cotangent, index), dtype_of_sum)
-                weight = ops.cast(weight, dtype_of_sum)
-                total = total + values * per_channel(weight, values)
+                values = ops.cast(read_pixels(self.cotangent, index), dtype_of_sum)
+                weight = per_channel(ops.cast(weight, dtype_of_sum), self.cotangent)
+                total = total + values * weight
         return total
 
     def zeros(self):
         """A sum over no windows, for all pixels of the image."""
         batch, _, *channels = ops.shape(self.cotangent)
         dtype = sum_dtype(self.cotangent, self.matrix[0][0])
-        return ops.zeros((batch, math.prod(self.size), *channels), dtype=dtype)
+        return ops.zeros((batch, *self.size, *channels), dtype=dtype)
 
     def pixels(self):
         """Columns and rows of the image, counted from its centre."""

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_stn.backend import gather_rows
+from keras_stn.backend import as_complex, gather_rows
 from keras_stn.ops.coordinates import fold, fold_slope
 from keras_stn.ops.interpolation import flat_pixels, per_channel, sum_dtype
 from keras_stn.ops.neighbours import corner_indices, neighbours
@@ -31,6 +31,7 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
     """
     _, height, width, _ = ops.shape(images)
     dtype = sum_dtype(images, x)
+    # Flat, as the sum over theta's basis that follows is.
     x, y = (ops.reshape(axis, (ops.shape(axis)[0], -1)) for axis in (x, y))
     slopes = None
     if fill_mode != "constant":
@@ -55,7 +56,8 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
             # Read twice in the source: XLA fuses a gather that has one user.
             by_x = by_x + read(index, along_x)
             by_y = by_y + read(index, along_y)
-    cotangent = ops.cast(flat_pixels(cotangent), dtype)
-    pair = ops.stack([by_x * cotangent, by_y * cotangent], axis=-1)
-    gradient = ops.view_as_complex(pair)
-    return ops.sum(gradient, axis=2) if len(gradient.shape) == 3 else gradient
+    cotangent = ops.cast(ops.reshape(cotangent, ops.shape(by_x)), dtype)
+    gradient = as_complex(by_x * cotangent, by_y * cotangent)
+    if len(pixels.shape) == 3:
+        gradient = ops.sum(gradient, axis=-1)
+    return gradient

@@ -26,7 +26,6 @@ def interpolate(images, x, y, interpolation, fill_mode, fill_value):
     """
     _, height, width, channels = ops.shape(images)
     _, output_height, output_width = ops.shape(x)
-    x, y = (ops.reshape(axis, (-1, output_height * output_width)) for axis in (x, y))
     read = _nearest if interpolation == "nearest" else _bilinear
     values = read(flat_pixels(images), x, y, (height, width), fill_mode, fill_value)
     return ops.reshape(values, (-1, output_height, output_width, channels))
@@ -48,8 +47,27 @@ def flat_pixels(images):
     return ops.reshape(images, shape)
 
 
+def read_pixels(pixels, indices):
+    """Reads flat pixels.
+
+    Only the reading itself is flat: XLA finds the place in the output of what is
+    computed in two axes without a division.
+
+    Args:
+        pixels: What `flat_pixels` returns.
+        indices: int32 tensor of shape `(batch, output_height, output_width)`.
+
+    Returns:
+        Tensor of shape `(batch, output_height, output_width, channels)`, without the
+        last axis if `pixels` has none.
+    """
+    _, height, width = ops.shape(indices)
+    values = gather_rows(pixels, ops.reshape(indices, (-1, height * width)))
+    return ops.reshape(values, (-1, height, width, *ops.shape(pixels)[2:]))
+
+
 def per_channel(weight, pixels):
-    """Gives a tensor of shape `(batch, samples)` the rank of flat pixels."""
+    """Gives a tensor without an axis of channels the one that flat pixels have."""
     return ops.expand_dims(weight, -1) if len(pixels.shape) == 3 else weight
 
 
@@ -70,7 +88,7 @@ def _nearest(pixels, x, y, size, fill_mode, fill_value):
         ops.clip(index, 0, ops.cast(side - 1, index.dtype))
         for index, side in ((column, width), (row, height))
     )
-    values = gather_rows(pixels, flat_index(seen_column, seen_row, size))
+    values = read_pixels(pixels, flat_index(seen_column, seen_row, size))
     if fill_mode != "constant":
         return values
     is_inside = ops.logical_and(column == seen_column, row == seen_row)
@@ -95,7 +113,7 @@ def _bilinear(pixels, x, y, size, fill_mode, fill_value):
     ):
         for column_weight, index in zip(columns.weights, indices, strict=True):
             weight = ops.cast(column_weight * row_weight, dtype)
-            corner = ops.cast(gather_rows(pixels, index), dtype)
+            corner = ops.cast(read_pixels(pixels, index), dtype)
             values = values + corner * per_channel(weight, pixels)
     if fill_mode == "constant" and fill_value != 0:
         seen = sum(columns.weights) * sum(rows.weights)

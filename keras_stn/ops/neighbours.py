@@ -50,20 +50,18 @@ def neighbours(pixels, side):
     first = ops.where(lower < last, lower, last)
     first = ops.where(first > 0, first, 0)
     offset = lower - first
-    is_between, is_before, is_after = offset == 0, offset == -1, offset == 1
+    # Infinity less infinity is not a number; times zero it would remain that.
+    fraction = ops.where(fraction >= 0, fraction, 0)
+    before, between, after = (ops.cast(offset == k, pixels.dtype) for k in (-1, 0, 1))
     weights = (
-        ops.where(is_between, 1 - fraction, ops.where(is_before, fraction, 0)),
-        ops.where(is_between, fraction, ops.where(is_after, 1 - fraction, 0)),
+        between * (1 - fraction) + before * fraction,
+        between * fraction + after * (1 - fraction),
     )
-    slopes = (
-        ops.where(is_between, -1.0, ops.where(is_before, 1.0, 0.0)),
-        ops.where(is_between, 1.0, ops.where(is_after, -1.0, 0.0)),
-    )
+    slopes = (before - between, between - after)
     if not isinstance(side, int) or side == 1:
         exists = ops.cast(side > 1, pixels.dtype)
         weights = (weights[0], weights[1] * exists)
         slopes = (slopes[0], slopes[1] * exists)
-    slopes = tuple(ops.cast(slope, pixels.dtype) for slope in slopes)
     return Neighbours(first, weights, slopes)
 
 

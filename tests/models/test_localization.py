@@ -32,6 +32,18 @@ def conv(inputs, outputs):
         ("cnn-t", (26, 26, 64), conv(64, 20) + conv(20, 20) + dense(7 * 7 * 20, 20)),
         ("cnn-s", (112, 112, 1), conv(1, 20) + conv(20, 20) + dense(11 * 11 * 20, 20)),
         ("cnn-s", (52, 52, 64), conv(64, 20) + conv(20, 20) + dense(10 * 10 * 20, 20)),
+        (
+            "svhn",
+            (64, 64, 3),
+            conv(3, 32) + conv(32, 32) + dense(32 * 32 * 32, 32) + dense(32, 32),
+        ),
+        (
+            "svhn",
+            (4, 4, 192),
+            conv(192, 32) + conv(32, 32) + dense(2 * 2 * 32, 32) + dense(32, 32),
+        ),
+        ("svhn-small", (64, 64, 3), dense(64 * 64 * 3, 32) + dense(32, 32)),
+        ("svhn-small", (4, 4, 192), dense(4 * 4 * 192, 32) + dense(32, 32)),
     ],
 )
 def test_parameters(name, shape, parameters):

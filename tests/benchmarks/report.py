@@ -1,0 +1,70 @@
+"""What a benchmark writes: its results, and the machine that they are from."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import re
+from pathlib import Path
+
+import keras
+
+from train.platform import accelerators
+
+PACKAGES = ("keras", "tensorflow", "jax", "torch")
+
+
+def machine():
+    """Describes the machine and what runs on it, without naming the machine.
+
+    Returns:
+        A dictionary with `processor`, `instructions` (the widest vectors: `"avx512"`,
+        `"avx2"`, or the architecture), `cores`, `accelerator` (None if Keras' backend
+        sees none), `backend`, and `versions` of the packages that are installed.
+    """
+    return {
+        "processor": _processor(),
+        "instructions": _instructions(),
+        "cores": os.cpu_count(),
+        "accelerator": ", ".join(accelerators()) or None,
+        "backend": keras.config.backend(),
+        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def load():
+    """Mean number of busy processes in the last minute; None where it is not known."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def write_json(path, results):
+    """Writes a dictionary of results, with the date and the machine, to a file."""
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    results = {"date": date, "machine": machine(), **results}
+    Path(path).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def _processor():
+    model = re.search(r"^model name\s*: (.*)$", _cpuinfo(), re.MULTILINE)
+    return model[1] if model else platform.processor() or platform.machine()
+
+
+def _instructions():
+    flags = _cpuinfo().split()
+    for flag, name in (("avx512f", "avx512"), ("avx2", "avx2")):
+        if flag in flags:
+            return name
+    return platform.machine()
+
+
+def _cpuinfo():
+    path = Path("/proc/cpuinfo")  # Linux only.
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,154 @@
+"""Times the sampler against PyTorch's kernels, and others, side by side.
+
+    python -m tests.benchmarks.sampler [--shapes 64x64x3 ...] [--output sampler.json]
+
+For each shape, fill mode and zoom, on random rotations, it times three things: the
+warp; the warp and its gradient to theta; the warp and its gradients to theta and to the
+images. It prints PyTorch's best time divided by ours: above 1 we are ahead. Each side
+runs as in training: ours inside a graph-mode `tf.function` around a gradient tape, or
+in `jax.jit` with `KERAS_BACKEND=jax`, which also finds a GPU; PyTorch's `affine_grid`
+and `grid_sample` contiguous and channels_last, of which the better one counts. At zoom
+1 there are others too: the same four-gather sampler without our derivatives, JAX's
+`map_coordinates` and Keras' `affine_transform`, as far as they can.
+
+`--repeats 100` checks instead that gradients are the same bits every time. Leave the
+machine alone meanwhile: a busy core slows PyTorch's threads out of all proportion. On
+two cores all of it takes about half an hour.
+"""
+
+import argparse
+import os
+import time
+
+import numpy as np
+import torch
+
+from tests.benchmarks import report, samplers
+from tests.benchmarks.timing import time_alternately
+
+# (batch, height, width, channels) and the size of the output: those of the paper's
+# networks, of an image net's input, and of feature maps in between.
+SHAPES = {
+    "28x28x1": ((256, 28, 28, 1), (28, 28)),
+    "10x10x64": ((256, 10, 10, 64), (10, 10)),
+    "60x60x1": ((128, 60, 60, 1), (30, 30)),
+    "64x64x3": ((128, 64, 64, 3), (64, 64)),
+    "16x16x128": ((128, 16, 16, 128), (16, 16)),
+    "32x32x48": ((128, 32, 32, 48), (32, 32)),
+    "224x224x3": ((16, 224, 224, 3), (224, 224)),
+}
+ZOOMS = (1.0, 0.5, 2.0)
+FILLS = ("constant", "nearest")
+# Float32, and a sample that rounding puts on the other side of a pixel has another
+# gradient: of all images' theta so many may differ.
+TOLERANCE = 1e-3
+SHARE_ON_A_KINK = 0.1
+
+
+def main(arguments=None):
+    options = _parse(arguments)
+    torch.set_num_threads(os.cpu_count())
+    load = report.load()
+    rows = []
+    for shape in options.shapes:
+        for zoom in options.zooms:
+            for fill in options.fills:
+                case = samplers.Case.draw(*SHAPES[shape], zoom, fill)
+                name = f"{shape}, zoom {zoom:g}, {fill}"
+                if options.repeats:
+                    print(f"{name}: {_count_different(case, options.repeats)}")
+                    continue
+                row = {"shape": shape, "zoom": zoom, "fill": fill, "modes": {}}
+                for mode in samplers.MODES:
+                    row["modes"][mode] = _time(case, mode, options.calls)
+                rows.append(row)
+                print(name, _describe(row), sep=": ", flush=True)
+    if options.output and rows:
+        results = {"benchmark": "sampler", "load": load, "rows": rows}
+        report.write_json(options.output, results)
+
+
+def _time(case, mode, calls):
+    """Times all sides that can do it; the best of PyTorch's is called pytorch."""
+    sides = samplers.sides(case, mode)
+    start = time.perf_counter()
+    sides["keras_stn"].run()
+    seconds = round(time.perf_counter() - start, 2)
+    _compare(sides)
+    times = time_alternately({name: side.run for name, side in sides.items()}, calls)
+    best = min(
+        (name for name in times if name.startswith("pytorch")),
+        key=lambda name: times[name]["median"],
+    )
+    ratios = {
+        name: round(times[best]["median"] / times[name]["median"], 3)
+        for name in times
+        if not name.startswith("pytorch")
+    }
+    return {
+        "best_of_pytorch": best,
+        "ratios": ratios,
+        "seconds_to_compile": seconds,
+        "milliseconds": times,
+    }
+
+
+def _compare(sides):
+    """Raises if a side's results are not PyTorch's."""
+    expected = sides["pytorch contiguous"].arrays()
+    for name, side in sides.items():
+        for what, found, reference in zip(
+            ("samples", "gradient to theta", "gradient to the images"),
+            side.arrays(),
+            expected,
+            strict=False,
+        ):
+            axes = tuple(range(1, reference.ndim))
+            scale = max(1.0, np.abs(reference).max())
+            wrong = np.abs(found - reference).max(axis=axes) > TOLERANCE * scale
+            if wrong.mean() > (SHARE_ON_A_KINK if "theta" in what else 0):
+                raise AssertionError(
+                    f"The {what} of {name!r} differ from PyTorch's in {wrong.sum()} of "
+                    f"{len(wrong)} images."
+                )
+
+
+def _count_different(case, repeats):
+    side = samplers.ours(case, "both")
+    first = [array.tobytes() for array in side.arrays()]
+    different = sum(
+        [array.tobytes() for array in side.arrays()] != first for _ in range(repeats)
+    )
+    return f"{different} of {repeats} repeats differ in a bit"
+
+
+def _describe(row):
+    parts = []
+    for mode, timing in row["modes"].items():
+        others = "  ".join(
+            f"{name} {ratio:.2f}"
+            for name, ratio in timing["ratios"].items()
+            if name != "keras_stn"
+        )
+        parts.append(
+            f"{mode} {timing['ratios']['keras_stn']:.2f}"
+            + (f" ({others})" if others else "")
+        )
+    return "; ".join(parts)
+
+
+def _parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--zooms", nargs="+", type=float, default=ZOOMS)
+    parser.add_argument("--fills", nargs="+", choices=FILLS, default=FILLS)
+    parser.add_argument("--calls", type=int, default=70, help="timed calls of a side")
+    parser.add_argument(
+        "--repeats", type=int, default=0, help="compare the bits of so many gradients"
+    )
+    parser.add_argument("--output", help="a JSON file for the results")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Prints the README's tables of speed from the stored results.
+
+    python -m tests.benchmarks.tables
+
+A test compares them with the README.
+"""
+
+import json
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+MODES = ("forward", "theta", "both")
+
+
+def sampler_table(path=RESULTS / "sampler.json"):
+    """Markdown of PyTorch's time divided by ours for each shape, zoom and fill mode."""
+    rows = json.loads(Path(path).read_text(encoding="utf-8"))["rows"]
+    fills = list(dict.fromkeys(row["fill"] for row in rows))
+    lines = [
+        "| images, zoom | "
+        + " | ".join(f"`{fill}`: warp | + theta | + images" for fill in fills)
+        + " |",
+        "|---|" + "---|" * (len(MODES) * len(fills)),
+    ]
+    cells = {}
+    for row in rows:
+        name = f"{row['shape']}, {row['zoom']:g}"
+        cells.setdefault(name, []).extend(
+            f"{row['modes'][mode]['ratios']['keras_stn']:.2f}" for mode in MODES
+        )
+    lines += [f"| {name} | {' | '.join(ratios)} |" for name, ratios in cells.items()]
+    return "\n".join(lines)
+
+
+def training_table(path=RESULTS / "training.json"):
+    """Markdown of training steps: images per second and how much more than PyTorch."""
+    networks = json.loads(Path(path).read_text(encoding="utf-8"))["networks"]
+    lines = [
+        "| network | images/s | PyTorch's best | ratio | which that was |",
+        "|---|---|---|---|---|",
+    ]
+    for row in networks:
+        lines.append(
+            f"| {row['network']} `{row['variant']}` | {row['keras_stn']:,.0f} | "
+            f"{row['pytorch']:,.0f} | {row['ratio']:.2f} | {row['pytorch_best']} |"
+        )
+    return "\n".join(lines)
+
+
+def main():
+    for table in (sampler_table, training_table):
+        print(table(), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()
