@@ -39,10 +39,10 @@ SHAPES = {
 }
 ZOOMS = (1.0, 0.5, 2.0)
 FILLS = ("constant", "nearest")
-# Float32, and a sample that rounding puts on the other side of a pixel has another
-# gradient: of all images' theta so many may differ.
+# Of the largest value, for float32. A sample that rounding puts on the other side of a
+# pixel has another gradient to theta: one in some ten thousand.
 TOLERANCE = 1e-3
-SHARE_ON_A_KINK = 0.1
+TOLERANCE_OF_THETA = 3e-2
 
 
 def main(arguments=None):
@@ -63,9 +63,9 @@ def main(arguments=None):
                     row["modes"][mode] = _time(case, mode, options.calls)
                 rows.append(row)
                 print(name, _describe(row), sep=": ", flush=True)
-    if options.output and rows:
-        results = {"benchmark": "sampler", "load": load, "rows": rows}
-        report.write_json(options.output, results)
+                if options.output:
+                    results = {"benchmark": "sampler", "load": load, "rows": rows}
+                    report.write_json(options.output, results)
 
 
 def _time(case, mode, calls):
@@ -103,13 +103,12 @@ def _compare(sides):
             expected,
             strict=False,
         ):
-            axes = tuple(range(1, reference.ndim))
-            scale = max(1.0, np.abs(reference).max())
-            wrong = np.abs(found - reference).max(axis=axes) > TOLERANCE * scale
-            if wrong.mean() > (SHARE_ON_A_KINK if "theta" in what else 0):
+            tolerance = TOLERANCE_OF_THETA if "theta" in what else TOLERANCE
+            error = np.abs(found - reference).max() / max(1.0, np.abs(reference).max())
+            if not error < tolerance:
                 raise AssertionError(
-                    f"The {what} of {name!r} differ from PyTorch's in {wrong.sum()} of "
-                    f"{len(wrong)} images."
+                    f"The {what} of {name!r} differ from PyTorch's by {error:.2g} of "
+                    f"the largest. Expected: less than {tolerance}."
                 )
 
 

@@ -22,13 +22,18 @@ def sampler_table(path=RESULTS / "sampler.json"):
         + " |",
         "|---|" + "---|" * (len(MODES) * len(fills)),
     ]
-    cells = {}
-    for row in rows:
-        name = f"{row['shape']}, {row['zoom']:g}"
-        cells.setdefault(name, []).extend(
-            f"{row['modes'][mode]['ratios']['keras_stn']:.2f}" for mode in MODES
-        )
-    lines += [f"| {name} | {' | '.join(ratios)} |" for name, ratios in cells.items()]
+    found = {
+        (f"{row['shape']}, {row['zoom']:g}", row["fill"]): row["modes"] for row in rows
+    }
+    for name in dict.fromkeys(name for name, _ in found):
+        cells = [
+            f"{found[name, fill][mode]['ratios']['keras_stn']:.2f}"
+            if (name, fill) in found
+            else "not run"
+            for fill in fills
+            for mode in MODES
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
