@@ -28,8 +28,8 @@ images and maps down to 2x2 |
 
     "Halve" averages 2x2 pixels, which is what bilinear resizing to half the side with
     half-pixel centres does. Each conv and dense is followed by a ReLU. Which network
-    each row of the paper's Table 1 used is not published; the
-    last two are those of its SVHN experiments.
+    each row of the paper's Table 1 used is not published; the last two are those of
+    its SVHN experiments.
 
     Args:
         name: One of the names above.

@@ -94,7 +94,7 @@ class AffineWindow(NamedTuple):
             row: Rows of the pixels, of shape `(rows,)`.
             weigh: Takes the x and y that an output pixel is sampled from, relative to
                 the centre of the image, and the column and row of the pixel that
-                        gathers, and returns a weight.
+                gathers, and returns a weight.
             block: Index of the block along columns and along rows; None for the first
                 one when the whole window is known to lie within the output.
             blocks: Number of blocks that the windows have. Defaults to those of this

@@ -15,8 +15,7 @@ def convolve_one_channel(images, kernel, padding="valid"):
 
     The gradient to the images, which a spatial transformer in front of the first
     convolution needs, is one matrix product and shifted sums. Libraries for CPUs treat
-    it as a convolution with a single filter, in which most of their vectors stay empty:
-    for the paper's first layer that takes more than the rest of the training step.
+    it as a convolution with a single filter, in which most of their vectors stay empty.
 
     Args:
         images: Float tensor of shape `(batch, height, width, 1)`.

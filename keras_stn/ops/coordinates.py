@@ -23,9 +23,8 @@ def to_pixels(normalized, side, align_corners):
         Tensor of the same shape and dtype.
     """
     half_extent = ops.cast(extent(side, align_corners), normalized.dtype) / 2
-    centre = ops.cast(side - 1, normalized.dtype) / 2
     # This order makes the centre of the image exact; (1 + x) * side would not.
-    return normalized * half_extent + centre
+    return normalized * half_extent + centre(side, normalized.dtype)
 
 
 def centred_indices(count, dtype):

@@ -13,8 +13,7 @@ def max_pool(images, pool_size):
     """Takes the largest value of each window, as `keras.ops.max_pool` does.
 
     Its gradient is that of TensorFlow, which goes to the first of equal values, but in
-    passes over whole images: TensorFlow's own, window by window, takes a third of the
-    training step of the paper's network for MNIST on a CPU.
+    passes over whole images and not window by window.
 
     Args:
         images: Float tensor of shape `(batch, height, width, channels)`.

@@ -94,9 +94,9 @@ def _time(case, mode, calls):
 
 
 def _compare(sides):
-    """Raises if a side's results are not PyTorch's."""
+    """Raises if our results are not PyTorch's, and leaves out who else has others."""
     expected = sides["pytorch contiguous"].arrays()
-    for name, side in sides.items():
+    for name, side in list(sides.items()):
         for what, found, reference in zip(
             ("samples", "gradient to theta", "gradient to the images"),
             side.arrays(),
@@ -105,11 +105,16 @@ def _compare(sides):
         ):
             tolerance = TOLERANCE_OF_THETA if "theta" in what else TOLERANCE
             error = np.abs(found - reference).max() / max(1.0, np.abs(reference).max())
-            if not error < tolerance:
-                raise AssertionError(
-                    f"The {what} of {name!r} differ from PyTorch's by {error:.2g} of "
-                    f"the largest. Expected: less than {tolerance}."
-                )
+            if error < tolerance:
+                continue
+            message = (
+                f"The {what} of {name!r} differ from PyTorch's by {error:.2g} of the "
+                f"largest. Expected: less than {tolerance}."
+            )
+            if name == "keras_stn":
+                raise AssertionError(message)
+            print(message, "It is left out.", flush=True)
+            sides.pop(name, None)
 
 
 def _count_different(case, repeats):
