@@ -1,4 +1,4 @@
-"""The output pixels that may have read a pixel of the image, for affine maps."""
+"""The output pixels that may have read a cell of the image, for affine maps."""
 
 import math
 from typing import Any, NamedTuple
@@ -7,21 +7,23 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_stn.ops.coordinates import centre, centred_indices, pixel_matrix
+from keras_stn.ops.cells import Cells
+from keras_stn.ops.coordinates import centre, rounded
 from keras_stn.ops.interpolation import flat_pixels, per_channel, read_pixels, sum_dtype
 from keras_stn.ops.neighbours import flat_index
 
 
 class AffineWindow(NamedTuple):
-    """For each pixel of the image, a window of output pixels that may have read it.
+    """For each cell of the image, a window of output pixels that may have read it.
 
     All are counted from the centre of their image. A window consists of blocks of
     `taps` by `taps` output pixels; there are as many as the widest window in the batch
-    needs, and what a wider window than its own adds to a pixel has a weight of zero.
+    needs, and what a wider window than its own adds to a cell has a weight of zero.
 
     Attributes:
         cotangent: Flat pixels of the derivative of the warped images.
-        size: `(height, width)` of the images.
+        columns: `Cells` along the horizontal axis of the images.
+        rows: `Cells` along the vertical axis.
         output_size: `(height, width)` of the warped images.
         matrix: Takes output pixels to the image, two rows of tensors of shape
             `(batch, 1, 1)`.
@@ -33,7 +35,8 @@ class AffineWindow(NamedTuple):
     """
 
     cotangent: Any
-    size: tuple
+    columns: Cells
+    rows: Cells
     output_size: tuple
     matrix: list
     inverse: tuple
@@ -42,10 +45,9 @@ class AffineWindow(NamedTuple):
     blocks: tuple
 
     @classmethod
-    def around(cls, theta, cotangent, size, align_corners):
+    def around(cls, matrix, cotangent, columns, rows):
         """Finds the window of each image and the number of blocks that covers all."""
-        output_size = ops.shape(cotangent)[1:3]
-        matrix = pixel_matrix(theta, size, output_size, align_corners)
+        output_size = tuple(ops.shape(cotangent)[1:3])
         (xx, xy, x_shift), (yx, yy, y_shift) = matrix
         determinant = xx * yy - xy * yx
         inverse = (
@@ -53,18 +55,21 @@ class AffineWindow(NamedTuple):
             (-yx / determinant, xx / determinant),
         )
         # So that rounding loses no output pixel on the rim of the window.
-        epsilon = float(np.finfo(keras.backend.standardize_dtype(theta.dtype)).eps)
+        epsilon = float(np.finfo(keras.backend.standardize_dtype(xx.dtype)).eps)
         spans = [
-            side + ops.absolute(shift)
-            for side, shift in zip(reversed(size), (x_shift, y_shift), strict=True)
+            cells.extent + ops.absolute(shift)
+            for cells, shift in ((columns, x_shift), (rows, y_shift))
         ]
         reach = []
         for by_x, by_y in inverse:
             by_x, by_y = ops.absolute(by_x), ops.absolute(by_y)
             rounding = 8 * epsilon * (by_x * spans[0] + by_y * spans[1])
-            reach.append(by_x + by_y + rounding + 1e-3)
+            reach.append(
+                by_x * columns.half_width + by_y * rows.half_width + rounding + 1e-3
+            )
         # Fewer where the transformer makes images smaller, so has wider steps.
-        taps = 2 if 2 * math.prod(output_size) <= math.prod(size) else 3
+        is_shrunk = 2 * math.prod(output_size) <= columns.side * rows.side
+        taps = 2 if is_shrunk else 3
         blocks = []
         for distance, side in zip(reach, reversed(output_size), strict=True):
             count = ops.ceil(2 * distance)
@@ -73,8 +78,9 @@ class AffineWindow(NamedTuple):
             blocks.append(_ceil_divide(ops.cast(ops.max(count), "int32"), taps))
         return cls(
             flat_pixels(cotangent),
-            tuple(size),
-            tuple(output_size),
+            columns,
+            rows,
+            output_size,
             matrix,
             inverse,
             tuple(reach),
@@ -82,23 +88,12 @@ class AffineWindow(NamedTuple):
             tuple(blocks),
         )
 
-    def blocks_of_the_output(self):
-        """Number of blocks along columns and along rows that cover all the output."""
-        return tuple(_ceil_divide(side, self.taps) for side in self.output_size[::-1])
-
-    def sum(self, column, row, weigh, block=None, blocks=None):
-        """Sums the weighted cotangent over one block of the windows of many pixels.
+    def sum(self, block=None):
+        """Sums the weighted cotangent over one block of the window of each cell.
 
         Args:
-            column: Columns of the pixels, of shape `(columns,)`.
-            row: Rows of the pixels, of shape `(rows,)`.
-            weigh: Takes the x and y that an output pixel is sampled from, relative to
-                the centre of the image, and the column and row of the pixel that
-                gathers, and returns a weight.
             block: Index of the block along columns and along rows; None for the first
                 one when the whole window is known to lie within the output.
-            blocks: Number of blocks that the windows have. Defaults to those of this
-                window.
 
         Returns:
             Tensor of shape `(batch, rows, columns)`, with a last axis of channels if
@@ -107,17 +102,18 @@ class AffineWindow(NamedTuple):
         height, width = self.output_size
         (xx, xy, x_shift), (yx, yy, y_shift) = self.matrix
         dtype = xx.dtype
-        blocks = self.blocks if blocks is None else blocks
-        column, row = column[None, None, :], row[None, :, None]
+        along_columns, along_rows = (1, 1, -1), (1, -1, 1)
+        column = ops.reshape(self.columns.middle, along_columns)
+        row = ops.reshape(self.rows.middle, along_rows)
         firsts = []
         for axis, side in enumerate((width, height)):
             by_x, by_y = self.inverse[axis]
-            # What an image's pixels share is computed once for each image.
+            # What an image's cells share is computed once for each image.
             shift = by_x * x_shift + by_y * y_shift + self.reach[axis]
             start = by_x * column + by_y * row + (centre(side, dtype) - shift)
             first = ops.floor(start) + 1
             # Moved so that all of the window lies within the output, if it fits.
-            last = ops.cast(ops.maximum(side - blocks[axis] * self.taps, 0), dtype)
+            last = ops.cast(ops.maximum(side - self.blocks[axis] * self.taps, 0), dtype)
             first = ops.where(first < last, first, last)
             first = ops.where(first > 0, first, 0)
             if block is not None:
@@ -127,13 +123,16 @@ class AffineWindow(NamedTuple):
         near_column = first_column - centre(width, dtype)
         near_row = first_row - centre(height, dtype)
         base = flat_index(first_column, first_row, self.output_size)
+        # Cells with bounds must agree on which one a sample is in.
+        once = rounded if self.columns.margin else lambda product: product
         total = 0
         for j in range(min(self.taps, height)):
             for i in range(min(self.taps, width)):
                 # From the tap's own place, so that all who meet it agree on x and y.
-                x = xx * (near_column + i) + (xy * (near_row + j) + x_shift)
-                y = yx * (near_column + i) + (yy * (near_row + j) + y_shift)
-                weight = weigh(x, y, column, row)
+                x = once(xx * (near_column + i)) + (once(xy * (near_row + j)) + x_shift)
+                y = once(yx * (near_column + i)) + (once(yy * (near_row + j)) + y_shift)
+                weight = self.columns.weigh(x, along_columns)
+                weight = weight * self.rows.weigh(y, along_rows)
                 if block is None:
                     index = base + (j * width + i)
                 else:
@@ -152,16 +151,10 @@ class AffineWindow(NamedTuple):
         return total
 
     def zeros(self):
-        """A sum over no windows, for all pixels of the image."""
+        """A sum over no windows."""
         batch, _, *channels = ops.shape(self.cotangent)
-        dtype = sum_dtype(self.cotangent, self.matrix[0][0])
-        return ops.zeros((batch, *self.size, *channels), dtype=dtype)
-
-    def pixels(self):
-        """Columns and rows of the image, counted from its centre."""
-        height, width = self.size
-        dtype = self.matrix[0][0].dtype
-        return centred_indices(width, dtype), centred_indices(height, dtype)
+        shape = (batch, self.rows.count, self.columns.count, *channels)
+        return ops.zeros(shape, dtype=sum_dtype(self.cotangent, self.matrix[0][0]))
 
 
 def _ceil_divide(dividend, divisor):

@@ -2,9 +2,9 @@
 
 from keras import ops
 
-from keras_stn.backend import as_complex, gather_rows
+from keras_stn.backend import as_complex
 from keras_stn.ops.coordinates import fold, fold_slope
-from keras_stn.ops.interpolation import flat_pixels, per_channel, sum_dtype
+from keras_stn.ops.interpolation import flat_pixels, per_channel, read_pixels, sum_dtype
 from keras_stn.ops.neighbours import corner_indices, neighbours
 
 
@@ -26,13 +26,11 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
         fill_value: The value there when `fill_mode="constant"`.
 
     Returns:
-        Complex tensor of shape `(batch, output_height * output_width)`: `d/dx + i
-        d/dy`, summed over the channels.
+        Complex tensor of shape `(batch, output_height, output_width)`: `d/dx + i d/dy`,
+        summed over the channels.
     """
     _, height, width, _ = ops.shape(images)
     dtype = sum_dtype(images, x)
-    # Flat, as the sum over theta's basis that follows is.
-    x, y = (ops.reshape(axis, (ops.shape(axis)[0], -1)) for axis in (x, y))
     slopes = None
     if fill_mode != "constant":
         slopes = fold_slope(x, width, fill_mode), fold_slope(y, height, fill_mode)
@@ -41,7 +39,7 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
     pixels = flat_pixels(images)
 
     def read(index, weight):
-        corner = ops.cast(gather_rows(pixels, index), dtype)
+        corner = ops.cast(read_pixels(pixels, index), dtype)
         if fill_mode == "constant" and fill_value != 0:
             corner = corner - fill_value
         return corner * per_channel(ops.cast(weight, dtype), pixels)

@@ -24,7 +24,19 @@ def to_pixels(normalized, side, align_corners):
     """
     half_extent = ops.cast(extent(side, align_corners), normalized.dtype) / 2
     # This order makes the centre of the image exact; (1 + x) * side would not.
-    return normalized * half_extent + centre(side, normalized.dtype)
+    return rounded(normalized * half_extent) + centre(side, normalized.dtype)
+
+
+def rounded(product):
+    """Returns a product that is rounded before anything is added to it.
+
+    A compiler may fuse a product with a sum, and do so in one place and not in another.
+    The index of a pixel and its weight, computed in two places from a coordinate that
+    is so rounded in two ways, would at times not belong together: an error of a whole
+    pixel.
+    """
+    # The same number: no compiler knows, and its derivative is 1.
+    return ops.where(product < 0, -ops.absolute(product), product)
 
 
 def centred_indices(count, dtype):
@@ -51,7 +63,8 @@ def affine_coordinates(theta, input_size, output_size, align_corners):
     column = centred_indices(output_size[1], theta.dtype)[None, :]
     row = centred_indices(output_size[0], theta.dtype)[:, None]
     return tuple(
-        by_column * column + by_row * row + (shift + centre(side, theta.dtype))
+        rounded(by_column * column)
+        + (rounded(by_row * row) + (rounded(shift) + centre(side, theta.dtype)))
         for (by_column, by_row, shift), side in zip(
             matrix, reversed(input_size), strict=True
         )
@@ -98,7 +111,7 @@ def affine_contraction(gradient, theta, input_size, output_size, align_corners):
     """Differentiates `affine_coordinates` to theta.
 
     Args:
-        gradient: Complex tensor of shape `(batch, output_height * output_width)`,
+        gradient: Complex tensor of shape `(batch, output_height, output_width)`,
             derivatives of x and, as the imaginary part, of y.
         theta: Tensor of shape `(batch, 2, 3)`.
         input_size: `(height, width)` of the input.
@@ -109,16 +122,17 @@ def affine_contraction(gradient, theta, input_size, output_size, align_corners):
         Tensor of the shape and dtype of `theta`.
     """
     height, width = output_size
-    column = centred_indices(width, theta.dtype)[None, :]
-    row = centred_indices(height, theta.dtype)[:, None]
-    shape = (height, width)
-    basis = [
-        ops.broadcast_to(axis, shape)
-        for axis in (column, row, ops.ones((1, 1), dtype=theta.dtype))
-    ]
-    basis = ops.cast(ops.reshape(ops.stack(basis, axis=-1), (-1, 3)), gradient.dtype)
-    # One complex product: XLA would undo the pairing to form two real ones.
-    sums = ops.matmul(gradient, basis)
+
+    def basis(side):
+        index = centred_indices(side, theta.dtype)
+        return ops.cast(ops.stack([index, ops.ones_like(index)]), gradient.dtype)
+
+    # First along the rows: flattened, the samples before it would be computed in one
+    # axis, and with it divisions that keep XLA from vectorising. And complex products:
+    # XLA would undo the pairing to form real ones.
+    by_row = ops.matmul(ops.reshape(gradient, (-1, width)), ops.transpose(basis(width)))
+    sums = ops.matmul(basis(height), ops.reshape(by_row, (-1, height, 2)))
+    sums = ops.stack([sums[:, 1, 0], sums[:, 0, 1], sums[:, 1, 1]], axis=-1)
     sums = ops.stack([ops.real(sums), ops.imag(sums)], axis=1)
     factors = pixel_matrix(
         ops.ones((1, 2, 3), dtype=theta.dtype), input_size, output_size, align_corners

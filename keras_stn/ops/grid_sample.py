@@ -207,8 +207,7 @@ def _grid_gradient(
         ops.cast(extent(side, align_corners), grid.dtype) / 2
         for side in (width, height)
     ]
-    gradient = ops.reshape(ops.cast(gradient, grid.dtype), ops.shape(grid))
-    return gradient * ops.stack(half_extents)
+    return ops.cast(gradient, grid.dtype) * ops.stack(half_extents)
 
 
 def _pixel_coordinates(grid, images, align_corners):

@@ -28,8 +28,8 @@ X, Y = places_off_the_lattice()
 def found_gradient(images, x, y, cotangent, fill_mode, fill_value=FILL_VALUE):
     tensors = map(keras.ops.convert_to_tensor, (images, x, y, cotangent))
     gradient = to_numpy(coordinate_gradient(*tensors, fill_mode, fill_value))
-    assert gradient.shape == (len(x), x[0].size)
-    return gradient.real.reshape(x.shape), gradient.imag.reshape(x.shape)
+    assert gradient.shape == x.shape
+    return gradient.real, gradient.imag
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -89,6 +89,6 @@ def test_compiles():
     function = compile_function(
         lambda *tensors: keras.ops.imag(coordinate_gradient(*tensors, "mirror", 0.0))
     )
-    found = to_numpy(function(IMAGES, X, Y, COTANGENT)).reshape(Y.shape)
+    found = to_numpy(function(IMAGES, X, Y, COTANGENT))
     expected = found_gradient(IMAGES, X, Y, COTANGENT, "mirror")[1]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

@@ -3,12 +3,15 @@ import numpy as np
 import pytest
 
 from keras_stn.ops.coordinates import (
+    affine_coordinates,
     centred_indices,
     extent,
     fold,
     fold_slope,
+    rounded,
     to_pixels,
 )
+from tests.compilation import compile_function
 from tests.gradients import gradients
 from tests.ops.cases import FILL_MODES, to_numpy
 
@@ -130,3 +133,38 @@ def test_centred_indices(count):
 
 def test_extent():
     assert (extent(4, align_corners=False), extent(4, align_corners=True)) == (4, 3)
+
+
+@pytest.mark.parametrize("count", [10, 224])
+def test_rounds_each_product(count):
+    """As NumPy does, and never a product and a sum at once."""
+    generator = np.random.default_rng(0)
+    theta = generator.uniform(-1, 1, (8, 2, 3)).astype("float32")
+    size = (count, count)
+    found = compile_function(
+        lambda theta: affine_coordinates(theta, size, size, False)
+    )(theta)
+    middle, half = np.float32((count - 1) / 2), np.float32(count / 2)
+    index = np.arange(count, dtype="float32") - middle
+    for axis, coordinate in enumerate(found):
+        by_column, by_row, shift = (theta[:, axis, k, None, None] for k in range(3))
+        expected = by_column * index + (
+            by_row * index[:, None] + (shift * half + middle)
+        )
+        np.testing.assert_array_equal(to_numpy(coordinate), expected)
+
+
+def test_rounds_normalised_coordinates_once():
+    places = np.random.default_rng(0).uniform(-1, 1, 10000).astype("float32")
+    found = compile_function(lambda places: to_pixels(places, 101, False))(places)
+    expected = places * np.float32(50.5) + np.float32(50)
+    np.testing.assert_array_equal(to_numpy(found), expected)
+
+
+def test_rounded_changes_no_number():
+    numbers = np.float32([-np.inf, -2.5, -0.0, 0, 1e-30, 3, np.inf, np.nan])
+    np.testing.assert_array_equal(
+        to_numpy(rounded(keras.ops.convert_to_tensor(numbers))), numbers
+    )
+    (slope,) = gradients(lambda x: keras.ops.sum(rounded(x)), numbers[1:-2])
+    np.testing.assert_array_equal(to_numpy(slope), np.ones(5))
