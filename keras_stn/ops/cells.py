@@ -29,7 +29,7 @@ class Cells(NamedTuple):
         side: Number of pixels.
         margin: Number of cells beyond each edge.
         bounds: Where the cells begin and end; None without margins.
-        falls: How much weights fall from the middle to the left and to the right, in
+        falls: How far to the left and to the right of the middle weights fall, by 1 in
             a pixel: 0 or 1; None without margins.
     """
 
@@ -117,14 +117,14 @@ class Cells(NamedTuple):
         if not self.margin:
             distance = ops.absolute(distance)
             return ops.where(distance < 1, 1 - distance, 0)
-        lower, upper, to_left, to_right = (
+        lower, upper, left, right = (
             ops.reshape(one, shape) for one in (*self.bounds, *self.falls)
         )
-        # Choices and not products, which infinity would make NaN.
-        left = ops.where(to_left > 0, 1 + distance, 1)
-        right = ops.where(to_right > 0, 1 - distance, 1)
+        # Choices and not `ops.clip`: see `neighbours`.
+        fallen = ops.where(distance > -left, distance, -left)
+        fallen = ops.where(fallen < right, fallen, right)
         is_inside = ops.logical_and(places >= lower, places < upper)
-        return ops.where(is_inside, ops.where(left < right, left, right), 0)
+        return ops.where(is_inside, 1 - ops.absolute(fallen), 0)
 
     def fold(self, sums, axis):
         """Adds what was gathered for the margins to the outermost pixels.
