@@ -1,6 +1,6 @@
 """Spatial transformers for Keras."""
 
-from keras_stn import callbacks, datasets, layers, models, ops, transforms
+from keras_stn import callbacks, datasets, layers, metrics, models, ops, transforms
 from keras_stn.layers import AffineGrid, BilinearSampler, SpatialTransformer
 from keras_stn.version import __version__
 
@@ -14,6 +14,7 @@ __all__ = [
     "callbacks",
     "datasets",
     "layers",
+    "metrics",
     "models",
     "ops",
     "transforms",

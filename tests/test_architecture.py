@@ -15,6 +15,7 @@ ALLOWED = {
     "layers": {"ops", "transforms"},
     "models": {"ops", "transforms", "layers"},
     "datasets": {"ops"},
+    "metrics": set(),
     "callbacks": {"ops", "transforms", "layers", "models"},
     "plotting": {"ops", "transforms", "layers", "models"},
 }

@@ -29,11 +29,12 @@ class Experiment:
         is_full_data: False if the data are a stand-in for the data set.
         build_model: Makes the model, not compiled.
         loss: A Keras loss.
-        metrics: Names of Keras metrics, so that the saved model needs no code of ours.
+        metrics: Keras metrics, their names or metrics that Keras can save.
         error_percent: Turns the logs of `fit` and `evaluate` into the error.
         training_data: Makes the training data, given the index of the first epoch.
         test_data: Makes the test data, given the index of the first test pass.
         draw_alignment: Makes the figure of inputs and aligned inputs, given the model.
+        loss_weight: What the loss is multiplied by.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Experiment:
     training_data: Callable[[int], keras.utils.PyDataset]
     test_data: Callable[[int], keras.utils.PyDataset]
     draw_alignment: Callable[[keras.Model], Any]
+    loss_weight: float = 1.0
 
 
 def main(make_experiment, arguments=None):
@@ -150,6 +152,7 @@ def _train(experiment, config, model, directory, steps, epochs):
         model.compile(
             make_optimizer(config, steps * epochs),
             experiment.loss,
+            loss_weights=experiment.loss_weight,
             metrics=experiment.metrics,
             jit_compile=platform.compiles_whole_step(),
         )

@@ -13,7 +13,7 @@ import keras_stn
 from keras_stn.datasets import TransformedMNIST, load_mnist, mnist_task
 from keras_stn.plotting import image_rows
 from train.experiment import Experiment, main
-from train.options import make_parser, read_config
+from train.options import make_parser, read_config, set_precision
 
 LOCALIZATIONS = ("cnn", "fcn", "cnn-m", "cnn-t", "cnn-s")
 TRANSFORMS = (
@@ -57,8 +57,7 @@ def make_experiment(arguments=None):
     )
     options = parser.parse_args(arguments)
     config = read_config("mnist", options)
-    if options.mixed_precision:
-        keras.config.set_dtype_policy(f"mixed_{options.mixed_precision}")
+    set_precision(options)
 
     def build_model():
         return keras_stn.models.mnist(

@@ -6,6 +6,9 @@ import keras
 # names that `keras_stn.models.splice` gives them.
 LOCALIZATION_VARIABLES = r"(.*/)?(localization|spatial_transformer)[^/]*/.*"
 
+# Schedules that go down by a factor of 10 in so many parts.
+_PARTS = {"thirds": 3, "fifths": 5}
+
 
 def make_optimizer(config, total_steps):
     """Makes the optimiser that a config describes.
@@ -34,8 +37,8 @@ def make_schedule(name, learning_rate, total_steps, warmup):
     """Makes a learning-rate schedule.
 
     Args:
-        name: `"constant"`; `"cosine"`, down to zero; or `"thirds"`, divided by 10 each
-            third.
+        name: `"constant"`; `"cosine"`, down to zero; or `"thirds"` or `"fifths"`,
+            divided by 10 each third or fifth.
         learning_rate: Its peak.
         total_steps: Length of the whole training.
         warmup: With `"cosine"`, the fraction of it in which the rate first rises
@@ -55,9 +58,10 @@ def make_schedule(name, learning_rate, total_steps, warmup):
     schedules = keras.optimizers.schedules
     if name == "constant":
         return learning_rate
-    if name == "thirds":
-        boundaries = [total_steps // 3, 2 * total_steps // 3]
-        values = [learning_rate, learning_rate / 10, learning_rate / 100]
+    if name in _PARTS:
+        parts = range(_PARTS[name])
+        boundaries = [total_steps * part // len(parts) for part in parts[1:]]
+        values = [learning_rate / 10**part for part in parts]
         return schedules.PiecewiseConstantDecay(boundaries, values)
     if name == "cosine" and not warmup:
         return schedules.CosineDecay(learning_rate, total_steps)
@@ -70,7 +74,7 @@ def make_schedule(name, learning_rate, total_steps, warmup):
             warmup_steps=warmup_steps,
         )
     raise ValueError(
-        "The config's 'schedule' must be 'constant', 'cosine' or 'thirds'. "
+        "The config's 'schedule' must be 'constant', 'cosine', 'thirds' or 'fifths'. "
         f"Received: {name!r}"
     )
 
@@ -79,10 +83,13 @@ def _one_optimizer(config, learning_rate, total_steps):
     rate = make_schedule(
         config["schedule"], learning_rate, total_steps, config["warmup"]
     )
+    # Keras takes it off the weights beside the gradient: with SGD and without momentum
+    # that is a penalty on their squares.
+    decay = {"weight_decay": config["weight_decay"] or None}
     if config["optimizer"] == "sgd":
-        return keras.optimizers.SGD(rate, momentum=config["momentum"])
+        return keras.optimizers.SGD(rate, momentum=config["momentum"], **decay)
     if config["optimizer"] == "adam":
-        return keras.optimizers.Adam(rate, beta_1=config["momentum"])
+        return keras.optimizers.Adam(rate, beta_1=config["momentum"], **decay)
     raise ValueError(
         "The config's 'optimizer' must be 'adam' or 'sgd'. "
         f"Received: {config['optimizer']!r}"

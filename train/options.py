@@ -4,6 +4,8 @@ import argparse
 import tomllib
 from pathlib import Path
 
+import keras
+
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 
 # What a config file sets, and the type of each entry.
@@ -14,6 +16,7 @@ CONFIG_ENTRIES = {
     "batch_size": int,
     "optimizer": str,
     "momentum": float,
+    "weight_decay": float,
     "learning_rate": float,
     "schedule": str,
     "warmup": float,
@@ -61,7 +64,8 @@ def make_parser(dataset, description):
     add("--test-passes", type=positive_int, default=10, help="fresh draws to test on")
     add(
         "--mixed-precision",
-        choices=["float16", "bfloat16"],
+        choices=["none", "float16", "bfloat16"],
+        default="none",
         help="compute in half precision; grids stay in single",
     )
     return parser
@@ -101,6 +105,12 @@ def read_config(dataset, options):
                 config["sample_epochs"] = value
     _check_config(config, path)
     return config
+
+
+def set_precision(options):
+    """Sets Keras' dtype policy to what `--mixed-precision` asks for."""
+    if options.mixed_precision != "none":
+        keras.config.set_dtype_policy(f"mixed_{options.mixed_precision}")
 
 
 def config_names(dataset):

@@ -1,18 +1,23 @@
-"""MNIST and the three tasks of the paper, drawn afresh in every pass."""
+"""MNIST with the three tasks of the paper, drawn afresh in every pass; SVHN."""
 
+from keras_stn.datasets.house_numbers import HouseNumbers
 from keras_stn.datasets.mnist import MNIST, load_mnist
 from keras_stn.datasets.mnist_tasks import mnist_task
 from keras_stn.datasets.rotation_task import RotationTask
 from keras_stn.datasets.scale_task import ScaleTask
+from keras_stn.datasets.svhn import SVHN, load_svhn
 from keras_stn.datasets.transformed_mnist import TransformedMNIST
 from keras_stn.datasets.translation_task import TranslationTask
 
 __all__ = [
     "MNIST",
+    "SVHN",
+    "HouseNumbers",
     "RotationTask",
     "ScaleTask",
     "TransformedMNIST",
     "TranslationTask",
     "load_mnist",
+    "load_svhn",
     "mnist_task",
 ]

@@ -4,19 +4,14 @@ The two packages are imported when they are needed and not before: the other sou
 do without them.
 """
 
-import hashlib
 import os
 import pathlib
-import shutil
-import tempfile
-import threading
-import time
 import urllib.error
-import urllib.request
 
 import keras
 import numpy as np
 
+from keras_stn.datasets import preparation
 from keras_stn.datasets.mnist_arrays import (
     TEST_DIGITS,
     TRAIN_DIGITS,
@@ -33,10 +28,8 @@ PROBE_BYTES = 9_912_422
 # Seconds. Our choice: a slow network answers in that time, a missing one is not waited
 # for longer.
 PROBE_TIMEOUT = 6.0
-# Unfinished preparations carry this in their name.
-UNFINISHED = "keras_stn.unfinished."
-# Seconds after which one is taken for that of a killed process. It takes 20 normally.
-UNFINISHED_AGE = 3600.0
+# What unfinished preparations carry in their name.
+UNFINISHED = preparation.UNFINISHED
 
 
 class DownloadFailed(Exception):
@@ -82,18 +75,7 @@ def find_prepared(directory):
     Raises:
         ValueError: If it is there but was not finished.
     """
-    for root in (directory, _cache(directory)):
-        _remove_abandoned(root)
-        prepared = root / VERSION_DIRECTORY
-        if (prepared / "dataset_info.json").is_file():
-            return prepared
-        if prepared.exists():
-            raise wrong(
-                prepared,
-                "a dataset that TensorFlow Datasets has prepared to the end",
-                "a directory without dataset_info.json",
-            )
-    return None
+    return preparation.find_prepared(directory, VERSION_DIRECTORY)
 
 
 def prepare(directory, archives=None):
@@ -114,14 +96,12 @@ def prepare(directory, archives=None):
     """
     import tensorflow_datasets as tfds
 
-    root = _writable_root(directory)
+    root = preparation.writable_root(directory, "MNIST")
     final = root / VERSION_DIRECTORY
     print(f"Preparing MNIST in {final}; only this once, it takes about 20 seconds.")
     if archives is not None:
         tfds.disable_progress_bar()  # Nothing is downloaded, so there is none to show.
-    with tempfile.TemporaryDirectory(
-        prefix=UNFINISHED, dir=root, ignore_cleanup_errors=True
-    ) as unfinished:
+    with preparation.all_or_nothing(root, VERSION_DIRECTORY) as unfinished:
         builder = tfds.builder(f"mnist:{VERSION_DIRECTORY.name}", data_dir=unfinished)
         builder.download_and_prepare(
             download_dir=os.path.join(unfinished, "downloads"),
@@ -129,13 +109,6 @@ def prepare(directory, archives=None):
                 manual_dir=None if archives is None else os.fspath(archives)
             ),
         )
-        final.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.rename(pathlib.Path(unfinished) / VERSION_DIRECTORY, final)
-        except OSError:
-            # Another process may have been faster; its result is as good.
-            if not (final / "dataset_info.json").is_file():
-                raise
     return final
 
 
@@ -217,66 +190,6 @@ def _leave_accelerators_to_backend(tf):
         return
 
 
-def _writable_root(directory):
-    """The directory itself if it can be written to, else the user's cache for it."""
-    for root in (directory, _cache(directory)):
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            # Also root respects a directory that is marked read-only.
-            if not root.stat().st_mode & 0o222:
-                raise PermissionError(f"{root} is read-only")
-            with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=root):
-                return root
-        except OSError as error:
-            problem = error
-    raise OSError(
-        f"MNIST cannot be prepared: neither {directory} nor {root} can be written to. "
-        "Make one of them writable, or set XDG_CACHE_HOME to a directory that is."
-    ) from problem
-
-
-def _cache(directory):
-    """The user's cache for a data directory, different for each."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
-    key = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
-    return pathlib.Path(home).expanduser() / "keras_stn" / "datasets" / key
-
-
-def _remove_abandoned(root):
-    """Removes what killed processes have left behind."""
-    for path in root.glob(UNFINISHED + "*"):
-        try:
-            if time.time() - path.stat().st_mtime > UNFINISHED_AGE:
-                shutil.rmtree(path, ignore_errors=True)
-        except FileNotFoundError:
-            continue
-
-
 def _probe():
-    """Asks for the head of one file, and takes no longer than the timeout.
-
-    In a thread, because the timeout of a connection does not cover name resolution.
-
-    Returns:
-        Why a download is not possible, or None if it looks possible.
-    """
-    answers = []
-
-    def ask():
-        request = urllib.request.Request(PROBE_URL, method="HEAD")
-        try:
-            with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT) as response:
-                length = response.headers.get("Content-Length")
-        except OSError as error:
-            answers.append(f"{PROBE_URL} cannot be reached: {error}")
-        else:
-            # A login page of a network answers too, with another length.
-            same = length == str(PROBE_BYTES)
-            answers.append(None if same else f"{PROBE_URL} is another file now")
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(PROBE_TIMEOUT)
-    if not answers:
-        return f"{PROBE_URL} does not answer within {PROBE_TIMEOUT:g} seconds"
-    return answers[0]
+    """Why a download is not possible, or None if it looks possible."""
+    return preparation.probe(PROBE_URL, PROBE_BYTES, PROBE_TIMEOUT)

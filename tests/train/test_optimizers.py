@@ -9,6 +9,7 @@ from train.optimizers import LOCALIZATION_VARIABLES, make_optimizer, make_schedu
 CONFIG = {
     "optimizer": "adam",
     "momentum": 0.8,
+    "weight_decay": 0.0,
     "learning_rate": 0.1,
     "schedule": "cosine",
     "warmup": 0.0,
@@ -32,6 +33,29 @@ def test_warmup_reaches_the_peak():
     assert rate(schedule, 0) == pytest.approx(0.004)
     assert rate(schedule, 20) == pytest.approx(0.1)
     assert rate(schedule, 100) == pytest.approx(0, abs=1e-8)
+
+
+def test_fifths_divide_by_ten():
+    schedule = make_schedule("fifths", 0.01, 400_000, 0)
+    steps = (0, 79_999, 80_001, 160_001, 240_001, 320_001, 399_999)
+    rates = [rate(schedule, step) for step in steps]
+    assert rates == pytest.approx([1e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-6])
+
+
+def test_weight_decay_takes_off_the_weights():
+    for name in ("sgd", "adam"):
+        config = {
+            **CONFIG,
+            "optimizer": name,
+            "schedule": "constant",
+            "weight_decay": 0.5,
+        }
+        weight = keras.Variable([2.0, -4.0])
+        optimizer = make_optimizer(config, 10)
+        optimizer.apply([keras.ops.zeros(2)], [weight])
+        # Less its share of 0.1 * 0.5; there is no gradient.
+        found = keras.ops.convert_to_numpy(weight)
+        assert found == pytest.approx([1.9, -3.8], abs=1e-5)
 
 
 def test_thirds_divide_by_ten():

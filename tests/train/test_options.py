@@ -8,6 +8,7 @@ sample_epochs = 3
 batch_size = 4
 optimizer = "adam"
 momentum = 0.9
+weight_decay = 0.0
 learning_rate = 1
 schedule = "cosine"
 warmup = 0.0
@@ -19,9 +20,17 @@ def read(*arguments):
     return read_config("mnist", make_parser("mnist", "").parse_args(arguments))
 
 
-@pytest.mark.parametrize("name", config_names("mnist"))
-def test_shipped_configs_are_valid(name):
-    config = read("--config", name)
+@pytest.mark.parametrize(
+    "dataset, name",
+    [
+        (dataset, name)
+        for dataset in ("mnist", "svhn")
+        for name in config_names(dataset)
+    ],
+)
+def test_shipped_configs_are_valid(dataset, name):
+    options = make_parser(dataset, "").parse_args(["--config", name])
+    config = read_config(dataset, options)
     assert config["batch_size"] > 0
     assert ("epochs" in config) != ("iterations" in config)
 

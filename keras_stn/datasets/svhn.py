@@ -1,0 +1,181 @@
+"""Finds SVHN's full numbers, the street numbers of 1 to 5 digits."""
+
+import os
+import pathlib
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_stn.datasets import svhn_archives, svhn_tensorflow_datasets
+from keras_stn.datasets.mnist_tensorflow_datasets import (
+    DownloadFailed,
+    default_directory,
+    obstacle,
+)
+from keras_stn.datasets.svhn_archives import ARCHIVES
+from keras_stn.datasets.svhn_npz import NPZ_NAME, find_npz, read_npz
+
+# Without and with `extra`.
+TRAIN_NUMBERS = {
+    False: ARCHIVES["train"].numbers,
+    True: ARCHIVES["train"].numbers + ARCHIVES["extra"].numbers,
+}
+# Our choice: enough to train on for a demonstration, and drawn within a minute.
+RENDERED_TRAIN = 4000
+RENDERED_TEST = 1000
+
+
+class SVHN(NamedTuple):
+    """Street numbers, and where they are from.
+
+    Attributes:
+        x_train: uint8, shape `(numbers, 64, 64, 3)`: an array, or what is indexed like
+            one and reads from disk.
+        y_train: uint8 array of shape `(numbers, 5)`: the digits 0 to 9 from left to
+            right, then 10 for blank.
+        x_test: As `x_train`.
+        y_test: As `y_train`.
+        source: One sentence that says what was read, for the screen and for results.
+        complete: Whether this is all of SVHN: 33,401 training numbers, or 235,754 with
+            `extra`, and 13,068 test numbers.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    source: str
+    complete: bool
+
+
+def load_svhn(data_dir=None, extra=False):
+    """Loads SVHN's full numbers from a local copy or the network, or renders some.
+
+    Looks into one directory: `data_dir`, else the environment variable
+    `KERAS_STN_DATA`, else that of TensorFlow Datasets (`TFDS_DATA_DIR`, or
+    `~/tensorflow_datasets`). There it takes the first of
+
+    1. `svhn_numbers.npz`, or the only file `svhn*numbers*.npz`: arrays of images and
+       labels that somebody has prepared, of SVHN or of other numbers, in the layout
+       that `keras_stn.datasets.svhn_npz` describes. They need no TensorFlow. Such a
+       file can be named itself in place of the directory;
+    2. `svhn_numbers`, as TensorFlow Datasets has prepared it in an earlier call;
+    3. the official archives `train.tar.gz` and `test.tar.gz` (and `extra.tar.gz`) in
+       `downloads/manual`, which TensorFlow Datasets prepares once, without a network;
+       into a cache of the user (`$XDG_CACHE_HOME/keras_stn`, by default
+       `~/.cache/keras_stn`) where the directory cannot be written to. Where it is not
+       installed, they are read into memory as they are;
+    4. a download by TensorFlow Datasets, to the same places;
+    5. 5,000 numbers that are rendered on the spot, 4,000 to train on and 1,000 to test
+       on, always the same ones, with a warning: they are not SVHN.
+
+    Args:
+        data_dir: The directory, or a `.npz` file; a string or path. It must exist.
+        extra: Whether the official half `extra` belongs to the training numbers. A
+            `.npz` file is read as it is.
+
+    Returns:
+        An `SVHN`. The images of 2. to 4. stay on disk.
+
+    Raises:
+        FileNotFoundError: If the directory or file does not exist.
+        ValueError: If a file is damaged or is not what its name says, or if several
+            files match 1.
+
+    Example:
+
+    ```python
+    svhn = keras_stn.datasets.load_svhn("data")
+    print(svhn.source)
+    ```
+    """
+    extra = bool(extra)
+    directory = _directory(data_dir)
+    npz = directory if directory.is_file() else find_npz(directory)
+    if npz:
+        return _result(read_npz(npz), {}, f"from {npz}", extra)
+
+    splits = svhn_tensorflow_datasets.SPLITS[extra]
+    archives = directory / "downloads" / "manual"
+    prepared = svhn_tensorflow_datasets.find_prepared(directory, extra)
+    problem = obstacle()
+    if prepared and not problem:
+        numbers = svhn_tensorflow_datasets.read(prepared, extra)
+        origin = f"prepared by TensorFlow Datasets in {prepared}"
+        return _result(*numbers, origin, extra)
+    if svhn_archives.any_in(archives, splits):
+        svhn_archives.check(archives, splits)
+        origin = f"from the official archives in {archives}"
+        if problem:
+            return _result(*svhn_archives.read(archives, splits), origin, extra)
+        prepared = svhn_tensorflow_datasets.prepare(directory, archives, extra)
+        numbers = svhn_tensorflow_datasets.read(prepared, extra)
+        origin = f"{origin}, prepared by TensorFlow Datasets in {prepared}"
+        return _result(*numbers, origin, extra)
+    if not problem:
+        try:
+            prepared = svhn_tensorflow_datasets.download(directory, extra)
+        except DownloadFailed as failure:
+            problem = str(failure)
+        else:
+            numbers = svhn_tensorflow_datasets.read(prepared, extra)
+            origin = f"downloaded and prepared by TensorFlow Datasets in {prepared}"
+            return _result(*numbers, origin, extra)
+    elif prepared:
+        problem = f"{prepared} cannot be read: {problem}"
+    return _rendered(directory, problem)
+
+
+def _directory(data_dir):
+    if data_dir is not None:
+        named, directory = "`data_dir`", data_dir
+    elif os.environ.get("KERAS_STN_DATA"):
+        named = "The environment variable KERAS_STN_DATA"
+        directory = os.environ["KERAS_STN_DATA"]
+    else:
+        return default_directory()
+    path = pathlib.Path(directory).expanduser()
+    if not (path.is_dir() or (path.is_file() and path.suffix == ".npz")):
+        raise FileNotFoundError(
+            f"{named} must name an existing directory, or an .npz file. Make it (for a "
+            f"download), or name the one that holds {NPZ_NAME} or the official "
+            "archives train.tar.gz and test.tar.gz in downloads/manual. "
+            f"Received: {str(directory)!r}"
+        )
+    return path
+
+
+def _result(arrays, skipped, origin, extra):
+    x_train, _, x_test, _ = arrays
+    expected = TRAIN_NUMBERS[extra], ARCHIVES["test"].numbers
+    complete = len(x_train) in TRAIN_NUMBERS.values() and len(x_test) == expected[1]
+    sizes = f"{len(x_train):,} training and {len(x_test):,} test numbers"
+    if skipped:
+        reasons = ", ".join(f"{reason} ({n:,})" for reason, n in skipped.items())
+        origin = f"{origin}; left out: {reasons}"
+    if complete:
+        return SVHN(*arrays, f"SVHN, {sizes}, {origin}.", complete)
+    source = (
+        f"NOT the full SVHN: {sizes} instead of {expected[0]:,} and {expected[1]:,}, "
+        f"{origin}."
+    )
+    warnings.warn(source, stacklevel=3)
+    return SVHN(*arrays, source, complete)
+
+
+def _rendered(directory, problem):
+    # Imported here, as it needs fonts that nothing else does.
+    from keras_stn.datasets.svhn_rendered import render_numbers
+
+    x_train, y_train = render_numbers(RENDERED_TRAIN, seed=0)
+    x_test, y_test = render_numbers(RENDERED_TEST, seed=1)
+    notice = (
+        f"NOT SVHN: {len(x_train):,} training and {len(x_test):,} test numbers that "
+        f"were rendered on the spot, because SVHN is not in {directory} and could not "
+        f"be downloaded ({problem})."
+    )
+    # On standard output too: a filtered warning must not make this silent.
+    print(notice)
+    warnings.warn(notice, stacklevel=3)
+    return SVHN(x_train, y_train, x_test, y_test, notice, False)

@@ -1,0 +1,48 @@
+"""How many numbers are read without a mistake."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_stn")
+class WholeNumberAccuracy(keras.metrics.MeanMetricWrapper):
+    """Share of numbers all of whose digits are right, blanks included.
+
+    One minus the error of the paper's Table 2.
+
+    Args:
+        name: Name of the metric.
+        dtype: Dtype of the result.
+
+    Call arguments:
+        y_true: Integer tensor of shape `(batch, digits)`.
+        y_pred: Float tensor of shape `(batch, digits, classes)`, logits or
+            probabilities.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_stn.metrics import WholeNumberAccuracy
+    >>> metric = WholeNumberAccuracy()
+    >>> metric.update_state([[1, 0], [0, 0]], np.eye(2)[[[1, 0], [0, 1]]])
+    >>> float(metric.result())
+    0.5
+
+    References:
+        - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), Table 2
+    """
+
+    def __init__(self, name="whole_number_accuracy", dtype=None):
+        super().__init__(_all_digits_right, name=name, dtype=dtype)
+        self._direction = "up"
+
+    def get_config(self):
+        """Returns the configuration."""
+        return {"name": self.name, "dtype": self.dtype}
+
+
+def _all_digits_right(y_true, y_pred):
+    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    digits = ops.argmax(y_pred, axis=-1)
+    is_right = ops.all(ops.cast(y_true, digits.dtype) == digits, axis=-1)
+    return ops.cast(is_right, keras.backend.floatx())

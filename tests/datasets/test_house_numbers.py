@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from keras_stn.datasets import HouseNumbers
+
+GENERATOR = np.random.default_rng(0)
+IMAGES = GENERATOR.integers(0, 256, (10, 8, 6, 3), dtype=np.uint8)
+LABELS = GENERATOR.integers(0, 11, (10, 5))
+
+
+class OnDisk:
+    """What is read only where it is indexed."""
+
+    shape, dtype = IMAGES.shape, IMAGES.dtype
+
+    def __init__(self):
+        self.read = []
+
+    def __len__(self):
+        return len(IMAGES)
+
+    def __getitem__(self, rows):
+        self.read.append(len(rows))
+        return IMAGES[rows]
+
+
+def test_normalises():
+    images, labels = HouseNumbers(IMAGES, LABELS, batch_size=10)[0]
+    assert images.dtype == np.float32 and labels.dtype == np.int32
+    np.testing.assert_allclose(images, IMAGES / 127.5 - 1.0, atol=1e-6)
+    np.testing.assert_array_equal(labels, LABELS)
+    assert images.min() >= -1 and images.max() <= 1
+
+
+def test_images_and_labels_stay_together():
+    data = HouseNumbers(IMAGES, LABELS, batch_size=3, shuffle=True, seed=5)
+    seen = []
+    for images, labels in data:
+        for image, label in zip(images, labels, strict=True):
+            errors = np.abs((image + 1) * 127.5 - IMAGES).max(axis=(1, 2, 3))
+            row = int(np.argmin(errors))
+            np.testing.assert_array_equal(label, LABELS[row])
+            seen.append(row)
+    assert sorted(seen) == list(range(10)) != seen
+
+
+def test_reads_no_more_than_a_batch():
+    images = OnDisk()
+    data = HouseNumbers(images, LABELS, batch_size=4, prefetch=0)
+    np.testing.assert_array_equal(data[1][0], HouseNumbers(IMAGES, LABELS, 4)[1][0])
+    assert images.read == [4]
+
+
+@pytest.mark.parametrize(
+    "images, labels, message",
+    [
+        (IMAGES.astype("float32"), LABELS, "`images` must be uint8.*dtype=float32"),
+        (IMAGES[0], LABELS, r"`images` must be.*shape=\(8, 6, 3\)"),
+        (IMAGES[:0], LABELS[:0], "at least one"),
+        (IMAGES, LABELS[:4], r"`labels` must have the shape \(10, digits\)"),
+        (IMAGES, LABELS[:, 0], r"`labels` must have.*shape=\(10,\)"),
+    ],
+)
+def test_errors(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        HouseNumbers(images, labels)

@@ -1,0 +1,55 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_stn.metrics import WholeNumberAccuracy
+
+GENERATOR = np.random.default_rng(0)
+
+
+def logits_for(labels, margin=3.0):
+    """Noisy logits whose largest are those of the labels."""
+    noise = GENERATOR.uniform(0, 1, (*labels.shape, 11))
+    return (noise + margin * np.eye(11)[labels]).astype("float32")
+
+
+def test_a_number_counts_only_with_all_digits():
+    labels = GENERATOR.integers(0, 11, (200, 5))
+    guessed = labels.copy()
+    wrong = GENERATOR.random(labels.shape) < 0.1
+    guessed[wrong] = (guessed[wrong] + 1) % 11
+    expected = np.mean(~wrong.any(axis=1))
+    assert 0.4 < expected < 0.8
+    metric = WholeNumberAccuracy()
+    # In batches of several sizes: a mean over numbers, not over batches.
+    for part in (slice(0, 30), slice(30, 200)):
+        metric.update_state(labels[part], logits_for(guessed[part]))
+    assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+    metric.reset_state()
+    metric.update_state(labels, logits_for(labels))
+    assert float(metric.result()) == 1
+
+
+def test_in_a_model_that_is_saved(tmp_path):
+    inputs = keras.Input((4,))
+    outputs = keras.layers.Reshape((5, 11))(keras.layers.Dense(55)(inputs))
+    model = keras.Model(inputs, outputs)
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[WholeNumberAccuracy()],
+    )
+    images = GENERATOR.normal(size=(12, 4)).astype("float32")
+    predicted = model.predict(images, verbose=0).argmax(-1)
+    predicted[:3, 2] = (predicted[:3, 2] + 1) % 11
+    logs = model.evaluate(images, predicted, verbose=0, return_dict=True)
+    assert logs["whole_number_accuracy"] == pytest.approx(0.75)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    logs = again.evaluate(images, predicted, verbose=0, return_dict=True)
+    assert logs["whole_number_accuracy"] == pytest.approx(0.75)
+
+
+def test_config():
+    metric = WholeNumberAccuracy(name="numbers")
+    again = WholeNumberAccuracy.from_config(metric.get_config())
+    assert again.name == "numbers"

@@ -1,0 +1,97 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from train.experiment import main
+from train.svhn import make_experiment
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory):
+    """An array file of few numbers that are easy to tell apart."""
+    generator = np.random.default_rng(0)
+    prototypes = generator.random((4, 64, 64, 3))
+    digits = np.array([[1, 10], [2, 10], [1, 2], [2, 1]])
+    digits = np.pad(digits, ((0, 0), (0, 3)), constant_values=10)
+
+    def draw(count):
+        kinds = np.arange(count) % 4
+        noise = generator.normal(scale=0.05, size=(count, 64, 64, 3))
+        images = (255 * (prototypes[kinds] + noise).clip(0, 1)).astype("uint8")
+        return images, digits[kinds].astype("uint8")
+
+    (x_train, y_train), (x_test, y_test) = draw(80), draw(20)
+    path = tmp_path_factory.mktemp("data") / "numbers.npz"
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return path
+
+
+@pytest.fixture
+def small_run(numbers, tmp_path):
+    """Arguments of a run that takes seconds."""
+    return [
+        *("--data-dir", str(numbers)),
+        *("--run-dir", str(tmp_path / "run")),
+        *("--width", "0.05"),
+        *("--epochs", "2"),
+        *("--batch-size", "20"),
+    ]
+
+
+def train(*arguments):
+    """Runs the script in this process and returns its exit status."""
+    return main(make_experiment, [str(argument) for argument in arguments])
+
+
+def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
+    assert train("--variant", "stn_sl3", *small_run) == 0
+    run_dir = tmp_path / "run"
+    result = json.loads((run_dir / "result.json").read_text())
+    assert len(result["passes"]) == 1
+    assert result["images"] == {"train": 80, "test": 20}
+    assert result["is_full_data"] is False
+    assert result["config"]["width"] == 0.05
+    assert (run_dir / "alignment.png").read_bytes()[:4] == b"\x89PNG"
+    history = json.loads((run_dir / "history.json").read_text())
+    # The sum of five cross-entropies, of 11 classes each.
+    assert 3 * np.log(11) < history[0]["loss"] < 7 * np.log(11)
+    assert 0 <= history[-1]["error %"] <= 100
+    printed = capsys.readouterr().out
+    assert "numbers.npz" in printed and "Not the full data set" in printed
+
+    # The error is that of the saved model on the whole numbers.
+    _, _, experiment = make_experiment(small_run)
+    model = keras.saving.load_model(run_dir / "model.keras")
+    images, labels = experiment.test_data(0)[0]
+    digits = model.predict(images, verbose=0).argmax(-1)
+    wrong = 100 * np.mean(np.any(digits != labels, axis=1))
+    assert result["error"] == pytest.approx(wrong, abs=1e-3)
+
+    (run_dir / "result.json").unlink()
+    assert train("--variant", "stn_sl3", *small_run, "--test-only") == 0
+    again = json.loads((run_dir / "result.json").read_text())
+    assert again["passes"] == result["passes"]
+
+
+def test_resumes(small_run, tmp_path):
+    assert train("--variant", "cnn", *small_run) == 0
+    (tmp_path / "run" / "result.json").unlink()
+    assert train("--variant", "cnn", *small_run, "--resume") == 0
+    assert (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--variant", "stn_c9"], "X must be from 0 to 8"),
+        (["--config", "nothing"], "Expected one of ['gpu', 'laptop', 'paper']"),
+        (["--data-dir", "/no/such/file.npz"], "/no/such/file.npz"),
+        (["--batch-size", "81"], "at most the number of training images, 80"),
+    ],
+)
+def test_says_what_is_wrong(small_run, tmp_path, capsys, arguments, message):
+    assert train(*small_run, *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
