@@ -51,6 +51,9 @@ def make_experiment(arguments=None):
         help="of the classifier, relative to the paper's",
     )
     parser.add_argument(
+        "--dropout", type=float, default=0.5, help="its rate; the paper's is 0.5"
+    )
+    parser.add_argument(
         "--localization",
         choices=LOCALIZATIONS,
         default="svhn",
@@ -73,6 +76,7 @@ def make_experiment(arguments=None):
         return keras_stn.models.svhn(
             options.variant,
             width=options.width,
+            dropout=options.dropout,
             localization=options.localization,
             transform=options.transform,
         )
@@ -109,6 +113,7 @@ def make_experiment(arguments=None):
         "extra": options.extra,
         "variant": options.variant,
         "width": options.width,
+        "dropout": options.dropout,
         "localization": options.localization,
         "transform": options.transform,
         "mixed_precision": options.mixed_precision,

@@ -68,8 +68,8 @@ def sides(case, mode):
     """Returns a dictionary of all sides that can do what `mode` asks for."""
     result = {
         "keras_stn": ours(case, mode),
-        "pytorch contiguous": _pytorch(case, mode, torch.contiguous_format),
-        "pytorch channels_last": _pytorch(case, mode, torch.channels_last),
+        "pytorch contiguous": pytorch(case, mode, torch.contiguous_format),
+        "pytorch channels_last": pytorch(case, mode, torch.channels_last),
     }
     if case.zoom != 1:
         return result
@@ -221,7 +221,8 @@ def _affine_transform(case):
     )
 
 
-def _pytorch(case, mode, memory_format):
+def pytorch(case, mode, memory_format):
+    """PyTorch's `affine_grid` and `grid_sample` in a memory format."""
     functional = torch.nn.functional
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images, cotangent = (

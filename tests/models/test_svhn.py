@@ -92,6 +92,31 @@ def test_channels_first(channels_first):
     assert model.output_shape == (None, 5, 11)
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_dropout(rate):
+    model = svhn("cnn", width=NARROW, dropout=rate)
+    layers = [
+        layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)
+    ]
+    assert [layer.rate for layer in layers] == [rate] * 10
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1, "half", None])
+def test_dropout_that_is_no_rate(rate):
+    with pytest.raises(ValueError, match="Expected a rate from 0 to below 1"):
+        svhn("cnn", width=NARROW, dropout=rate)
+
+
+def test_signal_does_not_fade():
+    """What training starts from: the logits vary with the image."""
+    keras.utils.set_random_seed(0)
+    model = svhn("cnn", width=0.25)
+    images = np.random.default_rng(0).normal(size=(8, 64, 64, 3)).astype("float32")
+    features = keras.Model(model.inputs, model.get_layer("dense_3").output)
+    values = keras.ops.convert_to_numpy(features(images, training=False))
+    assert 0.1 < np.sqrt(np.mean(values**2)) < 10
+
+
 def test_width_scales_the_classifier_only():
     model = svhn("stn_c0", width=0.25)
     filters = [model.get_layer(f"block_{index}_conv").filters for index in range(1, 9)]
