@@ -62,9 +62,7 @@ def test_results_table_is_that_of_the_stored_runs():
     assert set(shown) >= {"cnn", "stn_c0", "stn_c1", "stn_sl1"}
 
 
-@pytest.mark.parametrize(
-    "table", [tables.sampler_table, tables.training_table, tables.memory_table]
-)
+@pytest.mark.parametrize("table", [tables.sampler_table, tables.training_table])
 def test_tables_of_speed_are_the_stored_ones(table):
     assert table() in README
 

@@ -51,7 +51,11 @@ def make_experiment(arguments=None):
         help="of the classifier, relative to the paper's",
     )
     parser.add_argument(
-        "--dropout", type=float, default=0.5, help="its rate; the paper's is 0.5"
+        "--dropout",
+        type=float,
+        # Our choice for a narrow network: with 0.5 it learns nothing in five epochs.
+        default=0.5 if has_accelerator else 0.1,
+        help="its rate; the paper's is 0.5",
     )
     parser.add_argument(
         "--localization",

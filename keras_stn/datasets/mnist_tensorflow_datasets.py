@@ -28,8 +28,6 @@ PROBE_BYTES = 9_912_422
 # Seconds. Our choice: a slow network answers in that time, a missing one is not waited
 # for longer.
 PROBE_TIMEOUT = 6.0
-# What unfinished preparations carry in their name.
-UNFINISHED = preparation.UNFINISHED
 
 
 class DownloadFailed(Exception):

@@ -5,12 +5,14 @@
 For each shape and side a process of its own warps and differentiates to theta and to
 the images, as `tests.benchmarks.sampler` does. It prints by how many MiB the peak of
 its resident memory grows with a batch of the benchmark's size: half the difference
-between three of them and one. That is images, results and intermediates, and leaves out
-libraries and compilers. Linux only; four minutes.
+between three of them and one, each above what the process holds before the first call.
+That is results and intermediates, and leaves out images, libraries and compilers. Linux
+only; four minutes.
 """
 
 import argparse
 import functools
+import gc
 import os
 import re
 import subprocess
@@ -67,7 +69,7 @@ def _peak_of_a_process(shape, side, batches):
 
 
 def _peak(shape, side, batches):
-    """MiB."""
+    """MiB above what the process holds before the first call."""
     (batch, *image_shape), size = SHAPES[shape]
     case = samplers.Case.draw(
         (int(batches) * batch, *image_shape), size, 1.0, "constant"
@@ -75,10 +77,18 @@ def _peak(shape, side, batches):
     found = SIDES[side](case, "both")
     # TensorFlow has copied it; PyTorch may share its memory.
     del case
+    gc.collect()
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # Resets the peak.
     for _ in range(CALLS):
         found.run()
+    return _status("VmHWM") - before
+
+
+def _status(name):
+    """MiB."""
     text = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(r"^VmHWM:\s*(\d+)", text, re.MULTILINE)[1]) / 1024
+    return int(re.search(rf"^{name}:\s*(\d+)", text, re.MULTILINE)[1]) / 1024
 
 
 def _parse():

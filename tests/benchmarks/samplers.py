@@ -85,12 +85,14 @@ def sides(case, mode):
 def ours(case, mode):
     """`keras_stn.ops.affine_sample` on the backend that Keras runs on."""
 
+    size, fill = case.size, case.fill
+
     def sample(images, theta):
         return ops.affine_sample(
             images,
             theta,
-            case.size,
-            fill_mode=case.fill,
+            size,
+            fill_mode=fill,
             data_format="channels_last",
         )
 
@@ -235,13 +237,13 @@ def pytorch(case, mode, memory_format):
     theta = torch.from_numpy(case.theta).to(device)
     images.requires_grad_(mode == "both")
     theta.requires_grad_(mode != "forward")
-    size = (*images.shape[:2], *case.size)
+    size, padding = (*images.shape[:2], *case.size), _PADDING[case.fill]
 
     def step():
         with torch.set_grad_enabled(mode != "forward"):
             grid = functional.affine_grid(theta, size, align_corners=False)
             samples = functional.grid_sample(
-                images, grid, padding_mode=_PADDING[case.fill], align_corners=False
+                images, grid, padding_mode=padding, align_corners=False
             )
         if mode == "forward":
             return [samples]

@@ -10,6 +10,7 @@ from keras_stn.datasets import (
     load_mnist,
     mnist_archives,
     mnist_tensorflow_datasets,
+    preparation,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:NOT the full MNIST")
@@ -299,8 +300,8 @@ def test_failed_preparation_leaves_nothing_behind(
 
 
 def test_killed_preparation_does_not_matter(archives, small_mnist_builder):
-    abandoned = archives / (mnist_tensorflow_datasets.UNFINISHED + "old")
-    running = archives / (mnist_tensorflow_datasets.UNFINISHED + "new")
+    abandoned = archives / (preparation.UNFINISHED + "old")
+    running = archives / (preparation.UNFINISHED + "new")
     for path in (abandoned, running):
         (path / "mnist" / "3.0.1").mkdir(parents=True)
     os.utime(abandoned, (0, 0))
