@@ -207,12 +207,14 @@ def gather_rows(rows, indices):
     under XLA than the batched form.
 
     Args:
-        rows: Tensor of shape `(batch, count, channels)` or `(batch, count)`.
+        rows: Tensor of shape `(batch, count, channels)`, or with more axes of channels
+            or none.
         indices: int32 tensor of shape `(batch, samples)`, all within
             `[0, count - 1]`.
 
     Returns:
-        Tensor of shape `(batch, samples, channels)` or `(batch, samples)`.
+        Tensor of shape `(batch, samples, channels)`, with the axes of channels that
+        `rows` has.
     """
     backend = keras.config.backend()
     if backend == "tensorflow":
@@ -226,10 +228,8 @@ def gather_rows(rows, indices):
             rows, indices
         )
     if backend == "torch":
-        index = indices.long()
-        if rows.ndim == 3:
-            index = index[:, :, None].expand(-1, -1, rows.shape[-1])
-        return rows.gather(1, index)
-    if len(rows.shape) == 3:
+        index = indices.long().reshape(*indices.shape, *[1] * (rows.ndim - 2))
+        return rows.gather(1, index.expand(-1, -1, *rows.shape[2:]))
+    for _ in rows.shape[2:]:
         indices = ops.expand_dims(indices, -1)
     return ops.take_along_axis(rows, indices, axis=1)

@@ -104,6 +104,14 @@ def test_gathers_rows_of_one_channel():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(result), [[3, 1], [5, 5]])
 
 
+def test_gathers_rows_of_grouped_channels():
+    rows = np.arange(2 * 3 * 2 * 5, dtype="float32").reshape(2, 3, 2, 5)
+    indices = np.int32([[2, 0], [1, 1]])
+    result = gather_rows(*map(keras.ops.convert_to_tensor, (rows, indices)))
+    expected = np.take_along_axis(rows, indices[..., None, None], axis=1)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(result), expected)
+
+
 def test_derivatives_of_its_own():
     # Ten times the true ones, to tell them apart; none for the second tensor.
     function = with_derivatives(

@@ -65,27 +65,16 @@ def affine_image_gradient(theta, cotangent, size, fill_mode, align_corners):
     )
     window = AffineWindow.around(matrix, cotangent, columns, rows)
 
-    def finish(sums):
-        sums = columns.fold(rows.fold(sums, axis=1), axis=2)
+    def gather():
+        sums = columns.fold(rows.fold(_sum_over_windows(window), axis=1), axis=2)
         gradient = ops.reshape(sums, (-1, *size, ops.shape(cotangent)[3]))
         return ops.cast(gradient, cotangent.dtype)
 
-    def one_block():
-        return finish(window.sum())
-
-    def many_blocks():
-        return finish(_sum_over_blocks(window))
-
-    def many_or_scatter():
-        cells_per_pixel = columns.count * rows.count / math.prod(size)
-        work = cells_per_pixel * ops.cast(math.prod(window.blocks), "float32")
-        return ops.cond(work <= _BLOCKS_OF_A_SCATTER, many_blocks, scatter)
-
-    otherwise = many_or_scatter if runs_on_cpu() else many_blocks
-    if any(side < window.taps for side in output_size):
-        return otherwise()
-    # First, as each choice copies its result; and most often there is one block.
-    return ops.cond(math.prod(window.blocks) <= 1, one_block, otherwise)
+    if not runs_on_cpu():
+        return gather()
+    cells_per_pixel = columns.count * rows.count / math.prod(size)
+    work = cells_per_pixel * ops.cast(math.prod(window.blocks), "float32")
+    return ops.cond(work <= _BLOCKS_OF_A_SCATTER, gather, scatter)
 
 
 def _farthest(axis, side, output_size):
@@ -102,15 +91,21 @@ def _farthest(axis, side, output_size):
     return ops.max(ops.where(distance > 0, distance, 0))
 
 
-def _sum_over_blocks(window):
+def _sum_over_windows(window):
     across, down = window.blocks
 
-    def add(index, total):
-        block = (index % across, index // across)
-        return index + 1, total + window.sum(block)
+    def many_blocks():
+        def add(index, total):
+            block = (index % across, index // across)
+            return index + 1, total + window.sum(block)
 
-    return ops.while_loop(
-        lambda index, total: index < across * down,
-        add,
-        (ops.convert_to_tensor(0, dtype="int32"), window.zeros()),
-    )[1]
+        return ops.while_loop(
+            lambda index, total: index < across * down,
+            add,
+            (ops.convert_to_tensor(0, dtype="int32"), window.zeros()),
+        )[1]
+
+    if any(side < window.taps for side in window.output_size):
+        return many_blocks()
+    # What a loop carries is copied: most often there is nothing to carry.
+    return ops.cond(across * down <= 1, window.sum, many_blocks)

@@ -7,14 +7,17 @@ from keras_stn.ops.coordinates import fold, fold_slope
 from keras_stn.ops.interpolation import flat_pixels, per_channel, read_pixels, sum_dtype
 from keras_stn.ops.neighbours import corner_indices, neighbours
 
+# On a CPU XLA forms sums over a longer axis in two steps, and stores all terms first.
+_LONGEST_SUM = 32
+
 
 def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
     """Differentiates what `interpolate` reads bilinearly to x and y.
 
     The corners are read again rather than kept from the forward pass, and the two
     derivatives are the real and the imaginary part of one number: so XLA computes both
-    in one pass over the samples, with one sum over the channels and without ever
-    storing anything of their size.
+    in one pass over the samples, with one sum over the channels and, but where the
+    channels do not divide into groups, without storing anything of their size.
 
     Args:
         images: Float tensor of shape `(batch, height, width, channels)`.
@@ -36,7 +39,7 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
         slopes = fold_slope(x, width, fill_mode), fold_slope(y, height, fill_mode)
         x, y = fold(x, width, fill_mode), fold(y, height, fill_mode)
     columns, rows = neighbours(x, width), neighbours(y, height)
-    pixels = flat_pixels(images)
+    pixels = _in_groups(flat_pixels(images))
 
     def read(index, weight):
         corner = ops.cast(read_pixels(pixels, index), dtype)
@@ -56,6 +59,18 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
             by_y = by_y + read(index, along_y)
     cotangent = ops.cast(ops.reshape(cotangent, ops.shape(by_x)), dtype)
     gradient = as_complex(by_x * cotangent, by_y * cotangent)
-    if len(pixels.shape) == 3:
-        gradient = ops.sum(gradient, axis=-1)
-    return gradient
+    return ops.sum(gradient, axis=tuple(range(3, len(gradient.shape))))
+
+
+def _in_groups(pixels):
+    """Splits the axis of channels of flat pixels where it is long."""
+    *axes, channels = ops.shape(pixels)
+    if len(axes) < 2 or not isinstance(channels, int):
+        return pixels
+    groups = []
+    while channels > _LONGEST_SUM:
+        sizes = range(_LONGEST_SUM, 1, -1)
+        size = next((size for size in sizes if channels % size == 0), channels)
+        groups.append(size)
+        channels //= size
+    return ops.reshape(pixels, (-1, *axes[1:], channels, *groups)) if groups else pixels

@@ -54,12 +54,12 @@ def read_pixels(pixels, indices):
     computed in two axes without a division.
 
     Args:
-        pixels: What `flat_pixels` returns.
+        pixels: What `flat_pixels` returns; its channels may be in more than one axis.
         indices: int32 tensor of shape `(batch, output_height, output_width)`.
 
     Returns:
-        Tensor of shape `(batch, output_height, output_width, channels)`, without the
-        last axis if `pixels` has none.
+        Tensor of shape `(batch, output_height, output_width, channels)`, with the axes
+        of channels that `pixels` has.
     """
     _, height, width = ops.shape(indices)
     values = gather_rows(pixels, ops.reshape(indices, (-1, height * width)))
@@ -67,8 +67,8 @@ def read_pixels(pixels, indices):
 
 
 def per_channel(weight, pixels):
-    """Gives a tensor without an axis of channels the one that flat pixels have."""
-    return ops.expand_dims(weight, -1) if len(pixels.shape) == 3 else weight
+    """Gives a tensor without axes of channels those that flat pixels have."""
+    return ops.reshape(weight, (*ops.shape(weight), *[1] * (len(pixels.shape) - 2)))
 
 
 def sum_dtype(images, coordinates):
