@@ -56,13 +56,16 @@ def test_results_table_is_that_of_the_stored_runs():
             f"{result['minutes']:.1f}",
             f"{result['parameters']:,}",
         )
-        for result in RESULTS.values()
+        for name, result in RESULTS.items()
+        if name.startswith("mnist-rotation-")
     }
     assert shown == stored
     assert set(shown) >= {"cnn", "stn_c0", "stn_c1", "stn_sl1"}
 
 
-@pytest.mark.parametrize("table", [tables.sampler_table, tables.training_table])
+@pytest.mark.parametrize(
+    "table", [tables.sampler_table, tables.training_table, tables.memory_table]
+)
 def test_tables_of_speed_are_the_stored_ones(table):
     assert table() in README
 
@@ -71,9 +74,11 @@ def test_tables_of_speed_are_the_stored_ones(table):
 def test_stored_results_are_whole(name):
     result = RESULTS[name]
     assert result["name"] == name
-    assert len(result["passes"]) == 10
+    is_svhn = result["config"]["dataset"] == "svhn"
+    assert len(result["passes"]) == (1 if is_svhn else 10)
     assert result["error"] == pytest.approx(np.mean(result["passes"]))
-    assert result["is_full_data"]
+    # Of SVHN there are results on a part of the data, which must say so.
+    assert result["is_full_data"] or (is_svhn and "NOT the full" in result["data"])
     # Nothing of the machine that it ran on but its kind.
     assert " /" not in result["data"]
 

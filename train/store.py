@@ -19,6 +19,8 @@ RESULT_FOLDER = Path(__file__).parent / "results"
 def store(run_dir, folder=RESULT_FOLDER):
     """Copies result and picture of a run, without the paths of the machine.
 
+    Pictures of real house numbers stay behind: SVHN may not be passed on freely.
+
     Args:
         run_dir: The folder of a finished run.
         folder: Where to.
@@ -38,7 +40,8 @@ def store(run_dir, folder=RESULT_FOLDER):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result['name']}.json"
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    shutil.copyfile(directory.alignment, path.with_suffix(".png"))
+    if result["config"]["dataset"] != "svhn":
+        shutil.copyfile(directory.alignment, path.with_suffix(".png"))
     return path
 
 

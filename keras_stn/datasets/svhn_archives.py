@@ -5,7 +5,6 @@ import contextlib
 import gzip
 import hashlib
 import io
-import math
 import pathlib
 import re
 import shutil
@@ -16,6 +15,8 @@ import zlib
 from typing import NamedTuple
 
 import numpy as np
+
+from keras_stn.datasets import svhn_boxes
 
 # "Blank" in place of a digit; official files say 10 for the digit 0 instead.
 BLANK = 10
@@ -36,15 +37,6 @@ NOT_NAMED = f"png that {BOXES_NAME} does not name"
 
 _DAMAGED_ARCHIVE = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError)
 _DAMAGED_PICTURE = (OSError, EOFError, SyntaxError, ValueError, struct.error)
-_DAMAGED_BOXES = (
-    OSError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    OverflowError,
-)
 
 
 class Archive(NamedTuple):
@@ -265,54 +257,13 @@ def _read_boxes(path):
             else:
                 raise wrong(path, f"{BOXES_NAME} in it", "an archive without it")
         try:
-            yield from _read_digit_struct(copy)
-        except _DAMAGED_BOXES as error:
+            yield from svhn_boxes.read_boxes(copy)
+        except svhn_boxes.DAMAGED as error:
             raise wrong(
                 f"{BOXES_NAME} in {path}",
                 "the names and boxes of images, as MATLAB 7.3 writes them",
                 f"what cannot be read ({str(error) or type(error).__name__})",
             ) from error
-
-
-def _read_digit_struct(path):
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        names = file["digitStruct/name"][()].ravel()
-        groups = file["digitStruct/bbox"][()].ravel()
-        for name, group in zip(names, groups, strict=True):
-            name = "".join(map(chr, file[name][()].ravel()))
-            number = re.fullmatch(r"(\d+)\.png", name)
-            if number is None:
-                raise ValueError(f"{name!r} in place of the name of a png")
-            box = file[group]
-            columns = [
-                _field(file, box[key])
-                for key in ("label", "left", "top", "width", "height")
-            ]
-            digits = list(zip(*columns, strict=True))
-            for label, *edges in digits:
-                if label not in range(1, 11) or not all(map(math.isfinite, edges)):
-                    raise ValueError(
-                        f"the label {label} with the box {edges} in {name}"
-                    )
-            yield (
-                int(number[1]),
-                [
-                    (int(label), (left, top, left + width, top + height))
-                    for label, left, top, width, height in digits
-                ],
-            )
-
-
-def _field(file, dataset):
-    """One number for each digit: itself if there is one digit, else by reference."""
-    import h5py
-
-    values = dataset[()].ravel()
-    if h5py.check_ref_dtype(dataset.dtype):
-        return [file[reference][()].item() for reference in values]
-    return values.tolist()
 
 
 def _label(digits):

@@ -52,8 +52,18 @@ def training_table(path=RESULTS / "training.json"):
     return "\n".join(lines)
 
 
+def memory_table(path=RESULTS / "memory.json"):
+    """Markdown of peak memory for a batch, beside PyTorch's better one."""
+    rows = json.loads(Path(path).read_text(encoding="utf-8"))["rows"]
+    lines = ["| images | ours, MiB | PyTorch's least |", "|---|---|---|"]
+    for row in rows:
+        ours, *others = row["mebibytes"].values()
+        lines.append(f"| {row['shape']} | {ours:.0f} | {min(others):.0f} |")
+    return "\n".join(lines)
+
+
 def main():
-    for table in (sampler_table, training_table):
+    for table in (sampler_table, training_table, memory_table):
         print(table(), end="\n\n")
 
 

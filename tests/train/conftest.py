@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -36,3 +38,14 @@ def small_run(data_dir, tmp_path):
         *("--batch-size", "50"),
         *("--test-passes", "2"),
     ]
+
+
+@pytest.fixture
+def jax_alone(tmp_path):
+    """Environment of a process that runs on JAX and cannot import TensorFlow."""
+    pytest.importorskip("jax")
+    blocker = tmp_path / "blocked" / "tensorflow"
+    blocker.mkdir(parents=True)
+    (blocker / "__init__.py").write_text("raise ImportError('no tensorflow here')")
+    path = os.pathsep.join([str(blocker.parent), os.getcwd()])
+    return {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": path}

@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -176,16 +175,10 @@ def test_does_not_overwrite_a_run(small_run, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-def test_runs_on_jax_without_tensorflow(small_run, tmp_path):
-    pytest.importorskip("jax")
-    blocker = tmp_path / "blocked" / "tensorflow"
-    blocker.mkdir(parents=True)
-    (blocker / "__init__.py").write_text("raise ImportError('no tensorflow here')")
-    path = os.pathsep.join([str(blocker.parent), os.getcwd()])
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": path}
+def test_runs_on_jax_without_tensorflow(small_run, tmp_path, jax_alone):
     command = [sys.executable, "-m", "train.mnist", "--variant", "stn_sl1", *small_run]
     finished = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False
+        command, env=jax_alone, capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, finished.stderr
     result = json.loads((tmp_path / "run" / "result.json").read_text())

@@ -5,9 +5,14 @@ import pytest
 from train.store import store
 
 
-def make_run(folder, data):
+def make_run(folder, data, dataset="mnist"):
     folder.mkdir()
-    result = {"name": "mnist-rotation-cnn-seed0", "error": 2.5, "data": data}
+    result = {
+        "name": f"{dataset}-rotation-cnn-seed0",
+        "error": 2.5,
+        "data": data,
+        "config": {"dataset": dataset},
+    }
     (folder / "result.json").write_text(json.dumps(result))
     (folder / "alignment.png").write_bytes(b"picture")
     return folder
@@ -29,6 +34,12 @@ def test_stores_without_paths(tmp_path, data, stored):
     assert path.name == "mnist-rotation-cnn-seed0.json"
     assert json.loads(path.read_text())["data"] == stored
     assert path.with_suffix(".png").read_bytes() == b"picture"
+
+
+def test_leaves_pictures_of_house_numbers(tmp_path):
+    path = store(make_run(tmp_path / "run", "SVHN", "svhn"), tmp_path / "results")
+    assert path.exists()
+    assert not path.with_suffix(".png").exists()
 
 
 def test_unfinished_run(tmp_path):

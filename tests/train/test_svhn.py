@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -80,6 +82,19 @@ def test_resumes(small_run, tmp_path):
     (tmp_path / "run" / "result.json").unlink()
     assert train("--variant", "cnn", *small_run, "--resume") == 0
     assert (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_runs_on_jax_without_tensorflow(small_run, tmp_path, jax_alone):
+    command = [sys.executable, "-m", "train.svhn", "--variant", "stn_sl3", *small_run]
+    finished = subprocess.run(
+        command, env=jax_alone, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["versions"]["backend"] == "jax"
+    assert (tmp_path / "run" / "alignment.png").exists()
 
 
 @pytest.mark.parametrize(
