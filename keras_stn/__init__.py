@@ -1,6 +1,15 @@
 """Spatial transformers for Keras."""
 
-from keras_stn import callbacks, datasets, layers, metrics, models, ops, transforms
+from keras_stn import (
+    analysis,
+    callbacks,
+    datasets,
+    layers,
+    metrics,
+    models,
+    ops,
+    transforms,
+)
 from keras_stn.layers import AffineGrid, BilinearSampler, SpatialTransformer
 from keras_stn.version import __version__
 
@@ -11,6 +20,7 @@ __all__ = [
     "BilinearSampler",
     "SpatialTransformer",
     "__version__",
+    "analysis",
     "callbacks",
     "datasets",
     "layers",

@@ -1,0 +1,117 @@
+"""The pose that a theta says an image has, in the units in which it was applied."""
+
+import numpy as np
+
+
+def predicted_angle(theta):
+    """The angle by which a theta takes an image to be turned.
+
+    That of the rotation nearest to the linear part, with the sign of the paper's
+    figure 3: a transformer that undoes the turns of `RotationTask` exactly predicts
+    what was applied.
+
+    ```
+    -atan2(t01 - t10, t00 + t11)
+    ```
+
+    Args:
+        theta: Array of shape `(batch, 2, 3)` or `(batch, 6)`.
+
+    Returns:
+        float64 array of shape `(batch,)`, degrees in [-180, 180].
+
+    Raises:
+        ValueError: If the shape is not as above.
+
+    Example:
+
+    >>> from keras_stn.analysis import predicted_angle
+    >>> predicted_angle([[[0, -1, 0], [1, 0, 0]]])
+    array([90.])
+
+    References:
+        - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), figure 3
+    """
+    theta = _as_matrices(theta)
+    return -np.rad2deg(
+        np.arctan2(theta[:, 0, 1] - theta[:, 1, 0], theta[:, 0, 0] + theta[:, 1, 1])
+    )
+
+
+def predicted_shift(theta, size):
+    """The place where a theta takes the object of an image to be.
+
+    ```
+    (t02, t12) * side / 2
+    ```
+
+    Args:
+        theta: Array of shape `(batch, 2, 3)` or `(batch, 6)`.
+        size: `(height, width)` of the images in pixels, one integer for both.
+
+    Returns:
+        float64 array of shape `(batch, 2)`: pixels to the right of the centre of the
+        image and downwards, as `TranslationTask` applies them. The authors' code has
+        the other sign for the first.
+
+    Raises:
+        ValueError: If the shape or the size is not as above.
+
+    Example:
+
+    >>> from keras_stn.analysis import predicted_shift
+    >>> predicted_shift([[[1, 0, -0.5], [0, 1, 0.25]]], 60)
+    array([[-15. ,   7.5]])
+    """
+    theta = _as_matrices(theta)
+    sides = np.ravel(size)
+    if len(sides) not in (1, 2) or not np.all(sides > 0):
+        raise ValueError(
+            "`size` must be (height, width) in pixels, or one number for both. "
+            f"Received: size={size!r}"
+        )
+    height, width = sides[0], sides[-1]
+    return np.stack([width / 2 * theta[:, 0, 2], height / 2 * theta[:, 1, 2]], axis=-1)
+
+
+def predicted_scale(theta):
+    """How much larger a theta takes the object of an image to be, in octaves.
+
+    ```
+    log2(t00 t11 - t01 t10) / 2
+    ```
+
+    Half the logarithm of how much smaller the warp makes areas; twice that is what the
+    authors' code has for the inverse, with the other sign. A transformer that undoes
+    an applied scale `s` predicts `log2(s)`.
+
+    Args:
+        theta: Array of shape `(batch, 2, 3)` or `(batch, 6)`.
+
+    Returns:
+        float64 array of shape `(batch,)`; NaN for a warp that mirrors, and minus
+        infinity for one that reads a line or a point.
+
+    Raises:
+        ValueError: If the shape is not as above.
+
+    Example:
+
+    >>> from keras_stn.analysis import predicted_scale
+    >>> predicted_scale([[[2, 0, 0], [0, 2, 0]]])
+    array([1.])
+    """
+    theta = _as_matrices(theta)
+    area = theta[:, 0, 0] * theta[:, 1, 1] - theta[:, 0, 1] * theta[:, 1, 0]
+    with np.errstate(divide="ignore"):
+        return np.log2(np.where(area < 0, np.nan, area)) / 2
+
+
+def _as_matrices(theta):
+    theta = np.asarray(theta, np.float64)
+    if theta.ndim not in (2, 3) or theta.shape[1:] not in ((6,), (2, 3)):
+        raise ValueError(
+            "`theta` must have the shape (batch, 2, 3) or (batch, 6). "
+            f"Received: shape={theta.shape}"
+        )
+    return theta.reshape(-1, 2, 3)
