@@ -1,5 +1,6 @@
 """What a trained transformer has learnt, in numbers."""
 
+from keras_stn.analysis.alignment_gap import AlignmentGap, alignment_gap
 from keras_stn.analysis.deming_fit import Line, deming_fit
 from keras_stn.analysis.predicted_pose import (
     predicted_angle,
@@ -9,7 +10,9 @@ from keras_stn.analysis.predicted_pose import (
 from keras_stn.analysis.spread import spread
 
 __all__ = [
+    "AlignmentGap",
     "Line",
+    "alignment_gap",
     "deming_fit",
     "predicted_angle",
     "predicted_scale",

@@ -1,0 +1,95 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_stn
+from keras_stn.analysis import alignment_gap
+
+GENERATOR = np.random.default_rng(0)
+IMAGES = GENERATOR.normal(size=(3, 12, 12, 2)).astype("float32")
+IDENTITY = [[1, 0, 0], [0, 1, 0]]
+QUARTER_TURN = [[0, 1, 0], [-1, 0, 0]]
+
+
+def network(*layers, size=(12, 12)):
+    model = keras.Sequential([keras.Input((*size, 2)), *layers])
+    for weights in model.trainable_variables:
+        weights.assign(GENERATOR.normal(size=weights.shape))
+    return model
+
+
+def convolution(kernel=3, **options):
+    return keras.layers.Conv2D(4, kernel, activation="relu", name="features", **options)
+
+
+def test_without_a_transform_there_is_no_gap():
+    gap = alignment_gap(network(convolution()), "features", IMAGES, [IDENTITY] * 2)
+    np.testing.assert_allclose(gap, np.zeros((2, 2)), atol=1e-6)
+
+
+def test_features_of_single_pixels_align():
+    gap = alignment_gap(network(convolution(1)), "features", IMAGES, [QUARTER_TURN])
+    np.testing.assert_allclose(gap, [[0], [0]], atol=1e-6)
+
+
+def test_matches_turned_arrays():
+    model = network(convolution(padding="same"), keras.layers.MaxPooling2D(2))
+    layer = model.layers[-1]
+    gap = alignment_gap(model, layer, IMAGES, [QUARTER_TURN], batch_size=2)
+
+    # Output to input: what is at the top left comes to the top right.
+    turned = np.rot90(IMAGES, -1, axes=(1, 2))
+    features, of_turned = (model.predict(x, verbose=0) for x in (IMAGES, turned))
+    difference = np.rot90(of_turned, axes=(1, 2)) - features
+    expected = np.linalg.norm(difference) / np.linalg.norm(features)
+    assert expected > 0.3
+    np.testing.assert_allclose(gap.feature_warp, [expected], rtol=1e-4)
+    np.testing.assert_allclose(gap.input_warp, [0], atol=1e-5)
+
+
+def test_shifts_align_with_the_right_stride():
+    """Convolutions go with shifts: the paper's problem begins with rotations."""
+    model = network(convolution(5, strides=2), size=(21, 21))
+    images = GENERATOR.normal(size=(2, 21, 21, 2)).astype("float32")
+    # By four pixels, so two places of the map.
+    shift = [[[1, 0, 4 / 10.5], [0, 1, 0]], [[1, 0, 0], [0, 1, -4 / 10.5]]]
+    gap = alignment_gap(model, "features", images, shift, stride=2)
+    np.testing.assert_allclose(gap.feature_warp, [0, 0], atol=1e-4)
+    wrong = alignment_gap(model, "features", images, shift, stride=3)
+    assert np.all(wrong.feature_warp > 0.3)
+
+
+def test_map_with_other_sides_than_the_image():
+    model = network(convolution(1, strides=(1, 1)), size=(8, 12))
+    images = GENERATOR.normal(size=(2, 8, 12, 2)).astype("float32")
+    # A quarter turn in pixels is not one in normalised coordinates.
+    turn = [[[0, 8 / 12, 0], [-12 / 8, 0, 0]]]
+    gap = alignment_gap(model, "features", images, turn)
+    np.testing.assert_allclose(gap, [[0], [0]], atol=1e-5)
+
+
+def test_network_of_the_paper():
+    model = keras_stn.models.mnist("cnn")
+    y, x = np.mgrid[:28, :28] - 13.5
+    image = np.exp(-((x - 4) ** 2 + 3 * y**2) / 40)[None, :, :, None]
+    gap = alignment_gap(model, "block_1_relu", image.astype("float32"), [QUARTER_TURN])
+    assert gap.feature_warp[0] > 0.1
+    assert gap.input_warp[0] < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"theta": IDENTITY}, r"theta.shape=\(2, 3\)"),
+        ({"theta": np.zeros((1, 2, 3))}, "singular"),
+        ({"theta": [[[1, 0, 0.5], [0, 1, 0]]]}, "stride=None"),
+        ({"theta": [[[1, 0, 9.0], [0, 1, 0]]], "stride": 1}, "Take a smaller one"),
+        ({"layer": "flat"}, r"'flat' has the shape \(None, 400\)"),
+        ({"layer": "nothing"}, "nothing"),
+    ],
+)
+def test_says_what_is_wrong(options, message):
+    model = network(convolution(), keras.layers.Flatten(name="flat"))
+    options = {"layer": "features", "theta": [QUARTER_TURN], **options}
+    with pytest.raises(ValueError, match=message):
+        alignment_gap(model, images=IMAGES, **options)
