@@ -13,8 +13,8 @@ from tests.benchmarks import tables
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = {
-    path.stem: json.loads(path.read_text())
-    for path in sorted((ROOT / "train" / "results").glob("*.json"))
+    f"{path.parent.name}/{path.stem}": json.loads(path.read_text())
+    for path in sorted((ROOT / "train" / "results").glob("*/*.json"))
 }
 
 
@@ -48,7 +48,7 @@ def test_results_table_is_that_of_the_stored_runs():
     shown = {
         variant: tuple(cell.strip() for cell in cells)
         for variant, *cells in rows
-        if f"mnist-rotation-{variant}-seed0" in RESULTS
+        if f"quick/mnist-rotation-{variant}-seed0" in RESULTS
     }
     stored = {
         result["config"]["variant"]: (
@@ -57,7 +57,7 @@ def test_results_table_is_that_of_the_stored_runs():
             f"{result['parameters']:,}",
         )
         for name, result in RESULTS.items()
-        if name.startswith("mnist-rotation-")
+        if name.startswith("quick/mnist-rotation-")
     }
     assert shown == stored
     assert set(shown) >= {"cnn", "stn_c0", "stn_c1", "stn_sl1"}
@@ -73,7 +73,7 @@ def test_tables_of_speed_are_the_stored_ones(table):
 @pytest.mark.parametrize("name", RESULTS)
 def test_stored_results_are_whole(name):
     result = RESULTS[name]
-    assert result["name"] == name
+    assert f"{result['recipe']}/{result['name']}" == name
     is_svhn = result["config"]["dataset"] == "svhn"
     assert len(result["passes"]) == (1 if is_svhn else 10)
     assert result["error"] == pytest.approx(np.mean(result["passes"]))

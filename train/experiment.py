@@ -14,6 +14,7 @@ from keras_stn.layers import SpatialTransformer
 from train import platform
 from train.callbacks import ErrorAndSpeed, SaveProgress, StopOnNaN, TrainingDiverged
 from train.optimizers import make_optimizer
+from train.options import recipe_name
 from train.run_directory import RunDirectory
 
 
@@ -26,7 +27,9 @@ class Experiment:
         settings: All that identifies the run beside the config, for `config.json`.
         source: Where the data came from, one sentence.
         sizes: Number of training and of test images.
-        is_full_data: False if the data are a stand-in for the data set.
+        is_full_data: False if the data are a part of the data set or a stand-in.
+        has_few_images: Whether the config's `sample_epochs` is the length, for lack of
+            the data set.
         build_model: Makes the model, not compiled.
         loss: A Keras loss.
         metrics: Keras metrics, their names or metrics that Keras can save.
@@ -42,6 +45,7 @@ class Experiment:
     source: str
     sizes: tuple[int, int]
     is_full_data: bool
+    has_few_images: bool
     build_model: Callable[[], keras.Model]
     loss: Any
     metrics: list
@@ -108,6 +112,7 @@ def run(experiment, config, options):
             directory.check_same(identity)
         else:
             directory.start(identity)
+        directory.write_json(directory.plan, {"steps": steps, "epochs": epochs})
         _print_plan(experiment, config, model, directory, steps, epochs)
         model, history = _train(experiment, config, model, directory, steps, epochs)
     passes = _test(experiment, model, options.test_passes)
@@ -137,7 +142,7 @@ def _length(experiment, config):
         )
     if "iterations" in config:
         return steps, -(-config["iterations"] // steps)
-    return steps, config["epochs" if experiment.is_full_data else "sample_epochs"]
+    return steps, config["sample_epochs" if experiment.has_few_images else "epochs"]
 
 
 def _train(experiment, config, model, directory, steps, epochs):
@@ -230,6 +235,7 @@ def _result(experiment, config, options, model, history, passes):
         "error": float(np.mean(passes)),
         "passes": passes,
         "seed": options.seed,
+        "recipe": recipe_name(options),
         "config": {**config, **experiment.settings},
         "parameters": model.count_params(),
         "minutes": sum(row["seconds"] for row in history) / 60,

@@ -14,6 +14,7 @@ from keras_stn.datasets import TransformedMNIST, load_mnist, mnist_task
 from keras_stn.plotting import image_rows
 from train.experiment import Experiment, main
 from train.options import make_parser, read_config, set_precision
+from train.selection import select
 
 LOCALIZATIONS = ("cnn", "fcn", "cnn-m", "cnn-t", "cnn-s")
 TRANSFORMS = (
@@ -38,6 +39,7 @@ _EXAMPLE_LABELS = (2, 4, 7)
 def make_experiment(arguments=None):
     """Reads the command line and prepares the experiment."""
     parser = make_parser("mnist", "Train one of the paper's networks on MNIST.")
+    parser.set_defaults(config="quick")
     parser.add_argument(
         "--task", choices=sorted(_EXAMPLES), default="rotation", help="the transforms"
     )
@@ -72,7 +74,13 @@ def make_experiment(arguments=None):
     with warnings.catch_warnings():
         # The plan and the results say it themselves, and more than once.
         warnings.filterwarnings("ignore", message="NOT the full MNIST")
-        digits = load_mnist(options.data_dir)
+        whole = load_mnist(options.data_dir)
+    digits = select(
+        whole,
+        config.get("train_images"),
+        config.get("test_images"),
+        options.validation_split,
+    )
     task = mnist_task(options.task)
 
     def training_data(first_epoch):
@@ -109,14 +117,17 @@ def make_experiment(arguments=None):
         "transform": options.transform,
         "batch_norm": options.batch_norm,
         "mixed_precision": options.mixed_precision,
+        "validation_split": options.validation_split,
         "seed": options.seed,
     }
     experiment = Experiment(
-        name=f"mnist-{options.task}-{options.variant}-seed{options.seed}",
+        name=f"mnist-{options.task}-{options.variant}-seed{options.seed}"
+        + ("-validation" if options.validation_split else ""),
         settings=settings,
         source=digits.source,
         sizes=(len(digits.x_train), len(digits.x_test)),
         is_full_data=digits.complete,
+        has_few_images=not whole.complete,
         build_model=build_model,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],

@@ -22,6 +22,17 @@ CONFIG_ENTRIES = {
     "warmup": float,
     "localization_lr_multiplier": float,
 }
+# What it may set beside them: the first images alone, for a quick trial of everything.
+OPTIONAL_ENTRIES = {"train_images": int, "test_images": int}
+
+# Entries that the command line may set instead.
+_OVERRIDES = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "localization_lr_multiplier",
+    "train_images",
+)
 
 
 def make_parser(dataset, description):
@@ -55,7 +66,16 @@ def make_parser(dataset, description):
         type=positive_float,
         help="learning rate of the localisation network relative to the rest",
     )
+    add("--train-images", type=positive_int, help="train on the first so many")
     add = parser.add_argument
+    add(
+        "--validation-split",
+        type=_fraction,
+        default=0.0,
+        metavar="FRACTION",
+        help="hold out so much of the training images and test on that instead of the "
+        "test images, to choose a recipe",
+    )
     add("--seed", type=int, default=0, help="of the weights and of all draws")
     add("--data-dir", help="folder with the data; also: KERAS_STN_DATA")
     add("--run-dir", help="folder for the results; default: runs/<what is run>")
@@ -96,7 +116,7 @@ def read_config(dataset, options):
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"The config {path} is not valid TOML: {error}") from error
-    for name in ("epochs", "batch_size", "learning_rate", "localization_lr_multiplier"):
+    for name in _OVERRIDES:
         value = getattr(options, name)
         if value is not None:
             config[name] = value
@@ -105,6 +125,19 @@ def read_config(dataset, options):
                 config["sample_epochs"] = value
     _check_config(config, path)
     return config
+
+
+def recipe_name(options):
+    """The name of the config, if the command line changes nothing of it.
+
+    Args:
+        options: What the parser of `make_parser` returned.
+
+    Returns:
+        A string such as `"laptop"`, or `"laptop-changed"`.
+    """
+    is_changed = any(getattr(options, name) is not None for name in _OVERRIDES)
+    return Path(options.config).stem + ("-changed" if is_changed else "")
 
 
 def set_precision(options):
@@ -131,6 +164,13 @@ def positive_float(text):
     return _positive(float, text)
 
 
+def _fraction(text):
+    value = _positive(float, text) if text not in ("0", "0.0") else 0.0
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"expected a number below 1, got {text!r}")
+    return value
+
+
 def _positive(kind, text):
     try:
         value = kind(text)
@@ -145,15 +185,17 @@ def _check_config(config, path):
     """Raises if an entry is unknown, missing or of the wrong type."""
     length = {"iterations"} if "iterations" in config else {"epochs", "sample_epochs"}
     expected = set(CONFIG_ENTRIES) - {"epochs", "sample_epochs", "iterations"} | length
-    unknown, missing = set(config) - expected, expected - set(config)
+    unknown = set(config) - expected - set(OPTIONAL_ENTRIES)
+    missing = expected - set(config)
     if unknown or missing:
         raise ValueError(
-            f"The config {path} must set {sorted(expected)} and nothing else; instead "
-            "of 'epochs' and 'sample_epochs' it may set 'iterations'. "
+            f"The config {path} must set {sorted(expected)}; instead of 'epochs' and "
+            "'sample_epochs' it may set 'iterations', and besides only "
+            f"{sorted(OPTIONAL_ENTRIES)}. "
             f"Unknown: {sorted(unknown)}. Missing: {sorted(missing)}."
         )
     for name, value in config.items():
-        kind = CONFIG_ENTRIES[name]
+        kind = {**CONFIG_ENTRIES, **OPTIONAL_ENTRIES}[name]
         allowed = (int, float) if kind is float else kind
         if isinstance(value, bool) or not isinstance(value, allowed):
             raise ValueError(

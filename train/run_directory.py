@@ -18,6 +18,7 @@ class RunDirectory:
     def __init__(self, path):
         self.path = Path(path)
         self.config = self.path / "config.json"
+        self.plan = self.path / "plan.json"
         self.history = self.path / "history.json"
         self.checkpoint = self.path / "checkpoint.keras"
         self.model = self.path / "model.keras"

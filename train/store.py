@@ -23,7 +23,7 @@ def store(run_dir, folder=RESULT_FOLDER):
 
     Args:
         run_dir: The folder of a finished run.
-        folder: Where to.
+        folder: Where to: into a folder of it for each recipe.
 
     Returns:
         The path of the stored result.
@@ -35,14 +35,19 @@ def store(run_dir, folder=RESULT_FOLDER):
     if not directory.result.exists():
         raise ValueError(f"{run_dir} holds no finished run: result.json is missing.")
     result = directory.read_json(directory.result)
-    # Of a path, its last two parts say enough.
-    result["data"] = re.sub(r"/\S*?([^/\s]+/[^/\s]+)(?=\s|$)", r"\1", result["data"])
+    result["data"] = without_paths(result["data"])
+    folder = folder / result["recipe"]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result['name']}.json"
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if result["config"]["dataset"] != "svhn":
         shutil.copyfile(directory.alignment, path.with_suffix(".png"))
     return path
+
+
+def without_paths(text):
+    """Shortens the paths in a text to their last two parts, which say enough."""
+    return re.sub(r"/\S*?([^/\s]+/[^/\s]+)(?=\s|$)", r"\1", text)
 
 
 if __name__ == "__main__":

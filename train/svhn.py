@@ -16,6 +16,7 @@ from keras_stn.plotting import image_rows
 from train import platform
 from train.experiment import Experiment, main
 from train.options import make_parser, positive_float, read_config, set_precision
+from train.selection import select
 
 LOCALIZATIONS = ("svhn", "svhn-small")
 TRANSFORMS = (
@@ -89,7 +90,13 @@ def make_experiment(arguments=None):
     with warnings.catch_warnings():
         # The plan and the results say it themselves, and more than once.
         warnings.filterwarnings("ignore", message="NOT ")
-        numbers = load_svhn(options.data_dir, extra=options.extra)
+        whole = load_svhn(options.data_dir, extra=options.extra)
+    numbers = select(
+        whole,
+        config.get("train_images"),
+        config.get("test_images"),
+        options.validation_split,
+    )
 
     def training_data(first_epoch):
         return HouseNumbers(
@@ -121,14 +128,17 @@ def make_experiment(arguments=None):
         "localization": options.localization,
         "transform": options.transform,
         "mixed_precision": options.mixed_precision,
+        "validation_split": options.validation_split,
         "seed": options.seed,
     }
     experiment = Experiment(
-        name=f"svhn-{options.variant}-width{options.width:g}-seed{options.seed}",
+        name=f"svhn-{options.variant}-width{options.width:g}-seed{options.seed}"
+        + ("-validation" if options.validation_split else ""),
         settings=settings,
         source=numbers.source,
         sizes=(len(numbers.x_train), len(numbers.x_test)),
         is_full_data=numbers.complete,
+        has_few_images=not whole.complete,
         build_model=build_model,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         loss_weight=float(_DIGITS),

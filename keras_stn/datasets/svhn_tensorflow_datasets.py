@@ -34,14 +34,19 @@ class ImagesOnDisk:
 
     Args:
         source: A data source of TensorFlow Datasets, of examples with an `"image"`.
+        rows: Integer array, which examples; None for all.
     """
 
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, source):
+    def __init__(self, source, rows=None):
         self._source = source
-        self._rows = np.arange(len(source))
+        self._rows = np.arange(len(source)) if rows is None else rows
+
+    def part(self, rows):
+        """Some of the images, still on disk; `rows` is what NumPy takes for indices."""
+        return ImagesOnDisk(self._source, self._rows[rows])
 
     @property
     def shape(self):

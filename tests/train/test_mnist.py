@@ -32,6 +32,7 @@ def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
         "config.json",
         "history.json",
         "model.keras",
+        "plan.json",
         "result.json",
     }
     assert expected <= names <= expected | {"tensorboard"}
@@ -51,6 +52,16 @@ def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
         assert part in printed
     assert f"Test error {result['error']:.2f} %" in printed
     assert "Not the full data set" in printed
+
+
+def test_holds_out_training_images(small_run, tmp_path, capsys):
+    arguments = ["--variant", "cnn", *small_run, "--validation-split", "0.25"]
+    assert train(*arguments, "--train-images", "100") == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["images"] == {"train": 100, "test": 50}
+    assert result["recipe"] == "quick-changed"
+    assert result["name"].endswith("-validation")
+    assert "NOT on the test images but on 50" in capsys.readouterr().out
 
 
 def test_test_only_repeats_the_error(small_run, tmp_path, capsys):
@@ -147,7 +158,10 @@ def test_nan_stops_the_run_and_says_why(small_run, tmp_path, capsys):
     [
         (["--variant", "stn_x"], "Unknown variant"),
         (["--variant", "stn_c3"], "X must be from 0 to 2"),
-        (["--config", "nothing"], "Expected one of ['laptop', 'paper']"),
+        (
+            ["--config", "nothing"],
+            "Expected one of ['laptop', 'paper', 'quick', 'smoke']",
+        ),
         (["--data-dir", "/no/such/folder"], "/no/such/folder"),
         (["--batch-size", "1000"], "at most the number of training images, 200"),
         (["--resume"], "holds no run to go on with"),

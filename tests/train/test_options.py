@@ -1,6 +1,12 @@
 import pytest
 
-from train.options import config_names, make_parser, positive_float, read_config
+from train.options import (
+    config_names,
+    make_parser,
+    positive_float,
+    read_config,
+    recipe_name,
+)
 
 VALID = """
 epochs = 2
@@ -48,10 +54,22 @@ def test_command_line_overrides_the_config():
     assert config["learning_rate"] == 0.5
 
 
+def test_name_of_the_recipe():
+    def name(*arguments):
+        return recipe_name(make_parser("mnist", "").parse_args(arguments))
+
+    assert name("--config", "paper", "--seed", "3") == "paper"
+    assert name("--config", "paper", "--epochs", "3") == "paper-changed"
+    assert name("--config", "/some/where/mine.toml") == "mine"
+
+
 def test_a_config_of_ones_own(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(VALID)
     assert read("--config", str(path))["epochs"] == 2
+    path.write_text(VALID + "train_images = 5")
+    assert read("--config", str(path))["train_images"] == 5
+    assert read("--config", str(path), "--train-images", "7")["train_images"] == 7
 
 
 @pytest.mark.parametrize(

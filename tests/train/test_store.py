@@ -10,6 +10,7 @@ def make_run(folder, data, dataset="mnist"):
     result = {
         "name": f"{dataset}-rotation-cnn-seed0",
         "error": 2.5,
+        "recipe": "quick",
         "data": data,
         "config": {"dataset": dataset},
     }
@@ -31,7 +32,7 @@ def make_run(folder, data, dataset="mnist"):
 )
 def test_stores_without_paths(tmp_path, data, stored):
     path = store(make_run(tmp_path / "run", data), tmp_path / "results")
-    assert path.name == "mnist-rotation-cnn-seed0.json"
+    assert path == tmp_path / "results" / "quick" / "mnist-rotation-cnn-seed0.json"
     assert json.loads(path.read_text())["data"] == stored
     assert path.with_suffix(".png").read_bytes() == b"picture"
 

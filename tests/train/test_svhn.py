@@ -101,7 +101,10 @@ def test_runs_on_jax_without_tensorflow(small_run, tmp_path, jax_alone):
     ("arguments", "message"),
     [
         (["--variant", "stn_c9"], "X must be from 0 to 8"),
-        (["--config", "nothing"], "Expected one of ['gpu', 'laptop', 'paper']"),
+        (
+            ["--config", "nothing"],
+            "Expected one of ['gpu', 'laptop', 'paper', 'smoke']",
+        ),
         (["--data-dir", "/no/such/file.npz"], "/no/such/file.npz"),
         (["--batch-size", "81"], "at most the number of training images, 80"),
     ],

@@ -1,0 +1,47 @@
+import json
+
+import pytest
+
+from train import quotes
+from train.store import RESULT_FOLDER
+from train.table import TABLE_FOLDER
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """One result of the cell `mnist-rotation-cnn`."""
+    folder = tmp_path / "laptop"
+    folder.mkdir()
+    source = RESULT_FOLDER / "quick" / "mnist-rotation-cnn-seed0.json"
+    result = {**json.loads(source.read_text()), "recipe": "laptop", "error": 1.5}
+    (folder / "cnn.json").write_text(json.dumps(result))
+    return tmp_path
+
+
+def test_fills_in_tables_of_a_readme(stored):
+    text = "Before\n<!-- table: table1 laptop -->\nold\n<!-- end of table -->\nAfter\n"
+    filled = quotes.quote_in_readme(text, stored)
+    assert filled.startswith("Before\n<!-- table: table1 laptop -->\n| task |")
+    assert filled.endswith("<!-- end of table -->\nAfter\n")
+    assert "| rotation | CNN | 1.71 | 1.50 | -0.21 | 1 | 208,586 |" in filled
+    assert "old" not in filled
+    assert quotes.quote_in_readme(filled, stored) == filled
+
+
+def test_fills_in_a_table_file(stored):
+    text = (TABLE_FOLDER / "table1.toml").read_text()
+    filled = quotes.quote_in_table("table1", text, stored)
+    values = [line for line in filled.splitlines() if line.startswith("ours")]
+    assert values == ['ours = "1.50"'] + 7 * ['ours = ""']
+
+
+@pytest.mark.parametrize(
+    "path", sorted(TABLE_FOLDER.glob("*.toml")), ids=lambda path: path.stem
+)
+def test_the_shipped_files_are_up_to_date(path):
+    assert quotes.quote_in_table(path.stem, path.read_text()) == path.read_text()
+
+
+def test_the_readme_is_up_to_date():
+    text = quotes.README.read_text()
+    assert quotes.quote_in_readme(text) == text

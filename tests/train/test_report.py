@@ -1,0 +1,105 @@
+import json
+import math
+
+import pytest
+
+from train.report import as_json, as_markdown, as_text, collect, name_of, ours
+from train.table import read_table
+
+
+def result(task, variant, seed, error, recipe="laptop", full=True):
+    return {
+        "error": error,
+        "seed": seed,
+        "recipe": recipe,
+        "config": {"dataset": "mnist", "task": task, "variant": variant, "seed": seed},
+        "parameters": 1234,
+        "minutes": 3.25,
+        "epochs": 24,
+        "data": "MNIST." if full else "NOT the full MNIST, from /home/me/data/x.npz.",
+        "is_full_data": full,
+        "device": "CPU, 2 cores",
+        "versions": {"backend": "tensorflow", "tensorflow": "2.21.0"},
+    }
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A folder of runs and one of stored results, and a function that adds to them."""
+    runs, stored = tmp_path / "runs", tmp_path / "stored"
+
+    def add(content, to):
+        name = "-".join(map(str, content["config"].values()))
+        folder = (runs if to == "runs" else stored) / content["recipe"]
+        path = (
+            folder / name / "result.json" if to == "runs" else folder / f"{name}.json"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+
+    return runs, stored, add
+
+
+@pytest.fixture
+def table():
+    return read_table("table1")
+
+
+def test_collects_seeds_of_a_recipe(folders, table):
+    runs, stored, add = folders
+    add(result("rotation", "cnn", 0, 1.5), "stored")
+    add(result("rotation", "cnn", 1, 1.7), "runs")
+    add(result("rotation", "cnn", 2, 9.9, recipe="quick"), "runs")
+    add(result("rotation", "stn_c1", 0, 1.2), "stored")
+    add(result("rotation", "stn_c1", 0, 1.3), "runs")
+    rows = {row.cell.name: row for row in collect(table, "laptop", runs, stored)}
+    cnn = rows["mnist-rotation-cnn"]
+    assert cnn.mean == pytest.approx(1.6)
+    # The standard deviation of two numbers is their distance over the root of 2.
+    assert cnn.standard_error == pytest.approx(0.2 / math.sqrt(2) / math.sqrt(2))
+    assert ours(cnn) == "1.60 ± 0.10"
+    # The run at hand counts, not the stored one.
+    assert ours(rows["mnist-rotation-stn_c1"]) == "1.30"
+    assert ours(rows["mnist-translation-cnn"]) == ""
+    (only, *_) = collect(table, "laptop", runs, stored, seeds=1)
+    assert only.errors.tolist() == [1.5]
+
+
+def test_text_markdown_and_json(folders, table):
+    runs, stored, add = folders
+    errors = {"cnn": 1.9, "stn_c1": 1.4, "stn_c0": 1.1, "stn_sl1": 1.2}
+    for variant, error in errors.items():
+        for seed in (0, 1):
+            add(result("rotation", variant, seed, error + seed * 0.02), "runs")
+    add(result("translation", "cnn", 0, 2.0, full=False), "runs")
+    rows = collect(table, "laptop", runs, stored)
+    text = as_text(table, rows)
+    assert "rotation     CNN       1.71  1.91 ± 0.01       +0.20      2" in text
+    assert "2 of 3 steps have the paper's sign, 2 by more than two standard" in text
+    assert "translation: not all of it has been run." in text
+    assert "NOT the full MNIST, from data/x.npz." in text
+    markdown = as_markdown(table, rows)
+    assert "| rotation | STN-SL1 | 0.98 | 1.21 ± 0.01 | +0.23 | 2 |" in markdown
+    content = as_json(table, rows)
+    assert json.loads(json.dumps(content)) == json.loads(
+        json.dumps(content, allow_nan=False)
+    )
+    first = content["rows"][0]
+    assert first["errors"] == {0: 1.9, 1: 1.92}
+    assert (first["paper"], first["ours"]) == (1.71, 1.91)
+    assert content["rows"][-1]["ours"] is None
+
+
+def test_nothing_run_yet(folders, table):
+    runs, stored, _ = folders
+    rows = collect(table, "paper", runs, stored)
+    assert "No results yet." in as_text(table, rows)
+    assert as_json(table, rows)["rows"][0]["errors"] == {}
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [("cnn", "CNN"), ("stn_c0", "STN-C0"), ("stn_sl8", "STN-SL8")],
+)
+def test_names_of_networks(variant, name):
+    assert name_of(variant) == name

@@ -1,0 +1,59 @@
+import pytest
+
+from train.report import collect, ours
+from train.table import BUDGETS, read_table
+
+TABLES = ("table1", "table2")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_shipped_tables(name):
+    table = read_table(name)
+    assert set(table.budgets) == set(BUDGETS)
+    assert len({cell.name for cell in table.cells}) == len(table.cells)
+    for order in table.orders:
+        known = {
+            cell.key["variant"]
+            for cell in table.cells
+            if order.where.items() <= cell.key.items()
+        }
+        assert set(order.variants) <= known
+
+
+def test_numbers_of_the_paper():
+    paper = {cell.name: cell.paper for cell in read_table("table1").cells}
+    assert paper == {
+        "mnist-rotation-cnn": 1.71,
+        "mnist-rotation-stn_c0": 1.08,
+        "mnist-rotation-stn_c1": 1.32,
+        "mnist-rotation-stn_sl1": 0.98,
+        "mnist-translation-cnn": 1.72,
+        "mnist-translation-stn_c0": 1.08,
+        "mnist-translation-stn_c1": 1.15,
+        "mnist-translation-stn_sl1": 1.10,
+    }
+    paper = {cell.name: cell.paper for cell in read_table("table2").cells}
+    assert paper == {
+        "svhn-cnn": None,
+        "svhn-stn_c0": 3.81,
+        "svhn-stn_c3": 3.70,
+        "svhn-stn_sl3": 3.54,
+        "svhn-stn_c6": 3.91,
+        "svhn-stn_sl6": 3.29,
+        "svhn-stn_c8": 4.00,
+        "svhn-stn_sl8": 3.27,
+    }
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_our_numbers_are_those_of_the_stored_runs(name):
+    table = read_table(name)
+    for row in collect(table, "laptop"):
+        assert row.cell.ours == ours(row), row.cell.name
+
+
+def test_a_cell_is_what_its_command_says():
+    cell = read_table("table1").cells[0]
+    assert cell.script == "train.mnist"
+    assert cell.arguments == ["--task", "rotation", "--variant", "cnn"]
+    assert cell.key == {"dataset": "mnist", "task": "rotation", "variant": "cnn"}

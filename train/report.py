@@ -1,0 +1,211 @@
+"""The paper's errors beside ours, as text, Markdown and JSON."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from train.store import RESULT_FOLDER, without_paths
+
+_NETWORKS = {"stn_c": "STN-C", "stn_sl": "STN-SL", "stn_dl": "STN-DL"}
+_HEADINGS = ("network", "paper", "ours", "difference", "seeds", "parameters", "minutes")
+# Columns of words, to be aligned on the left.
+_WORDS = ("task", "network")
+
+
+class Row(NamedTuple):
+    """One cell of a table with the results of its runs.
+
+    Attributes:
+        cell: A `train.table.Cell`.
+        results: What `result.json` of its runs holds, a list in the order of the seeds.
+    """
+
+    cell: object
+    results: list
+
+    @property
+    def errors(self):
+        """Errors in per cent, one a seed."""
+        return np.array([result["error"] for result in self.results])
+
+    @property
+    def mean(self):
+        """The mean of the errors; NaN without results."""
+        return float(self.errors.mean()) if self.results else float("nan")
+
+    @property
+    def standard_error(self):
+        """That of the mean, from the differences between seeds; NaN for less than 2."""
+        count = len(self.results)
+        if count < 2:
+            return float("nan")
+        return float(self.errors.std(ddof=1) / np.sqrt(count))
+
+
+def collect(table, budget, runs_dir=None, stored=RESULT_FOLDER, seeds=None):
+    """Finds the results that a table is made of.
+
+    Args:
+        table: A `train.table.Table`.
+        budget: Name of the budget, which is that of the recipe.
+        runs_dir: Folder of run directories; None for none. A run in it takes the place
+            of a stored one with the same seed.
+        stored: Folder of results as `train.store` writes them; None for none.
+        seeds: Only the first so many; None for all.
+
+    Returns:
+        A list of `Row`, one for each cell of the table.
+    """
+    paths = []
+    if stored is not None:
+        paths += sorted((Path(stored) / budget).glob("*.json"))
+    if runs_dir is not None:
+        paths += sorted((Path(runs_dir) / budget).glob("*/result.json"))
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    rows = []
+    for cell in table.cells:
+        by_seed = {
+            result["seed"]: result
+            for result in found
+            if cell.key.items() <= result["config"].items()
+            and result["recipe"] == budget
+            and (seeds is None or result["seed"] < seeds)
+        }
+        rows.append(Row(cell, [by_seed[seed] for seed in sorted(by_seed)]))
+    return rows
+
+
+def as_text(table, rows):
+    """The table for the screen, with its notes."""
+    lines = [_cells_of(row) for row in rows]
+    names = _headings(table)
+    widths = [max(map(len, column)) for column in zip(names, *lines, strict=True)]
+
+    def line(cells):
+        aligned = [
+            cell.ljust(width) if name in _WORDS else cell.rjust(width)
+            for name, cell, width in zip(names, cells, widths, strict=True)
+        ]
+        return "  ".join(aligned).rstrip()
+
+    shown = [line(names), *map(line, lines)]
+    return "\n".join([table.title, "", *shown, "", *notes(table, rows)]) + "\n"
+
+
+def as_markdown(table, rows):
+    """The table for a README, with its notes."""
+    names = _headings(table)
+    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+    lines += ["| " + " | ".join(_cells_of(row)) + " |" for row in rows]
+    return "\n".join([*lines, "", *[f"- {note}" for note in notes(table, rows)]]) + "\n"
+
+
+def as_json(table, rows):
+    """The table as data."""
+    return {
+        "title": table.title,
+        "rows": [
+            {
+                **row.cell.key,
+                "paper": row.cell.paper,
+                "ours": _number(row.mean),
+                "standard_error": _number(row.standard_error),
+                "errors": {result["seed"]: result["error"] for result in row.results},
+            }
+            for row in rows
+        ],
+        "notes": notes(table, rows),
+    }
+
+
+def ours(row):
+    """Mean, standard error and number of seeds in one string, such as `1.32 ± 0.02`."""
+    if not row.results:
+        return ""
+    if len(row.results) == 1:
+        return f"{row.mean:.2f}"
+    return f"{row.mean:.2f} ± {row.standard_error:.2f}"
+
+
+def notes(table, rows):
+    """What has to be said below the table, a list of sentences."""
+    results = [result for row in rows for result in row.results]
+    if not results:
+        return ["No results yet."]
+    lines = [
+        "Mean and standard error over seeds; with one seed there is no standard error.",
+        "Run on: "
+        + "; ".join(
+            sorted(
+                {
+                    f"{result['device']}, {result['versions']['backend']} "
+                    f"{result['versions'][result['versions']['backend']]}, "
+                    f"{result['epochs']} epochs"
+                    for result in results
+                }
+            )
+        )
+        + ". Minutes are those of one run's training.",
+    ]
+    lines += sorted(
+        {without_paths(one["data"]) for one in results if not one["is_full_data"]}
+    )
+    return lines + [line for order in table.orders for line in _verdict(order, rows)]
+
+
+def name_of(variant):
+    """A variant as the paper writes it: `stn_sl1` is STN-SL1."""
+    kind, depth = variant.rstrip("0123456789"), variant.lstrip("abcdefghijklmnopqrst_")
+    return _NETWORKS[kind] + depth if kind in _NETWORKS else variant.upper()
+
+
+def _headings(table):
+    return ("task", *_HEADINGS) if "task" in table.cells[0].key else _HEADINGS
+
+
+def _cells_of(row):
+    paper = row.cell.paper
+    cells = [
+        name_of(row.cell.key["variant"]),
+        "" if paper is None else f"{paper:.2f}",
+        ours(row),
+        "" if paper is None or not row.results else f"{row.mean - paper:+.2f}",
+        str(len(row.results)),
+        f"{row.results[0]['parameters']:,}" if row.results else "",
+        f"{np.mean([r['minutes'] for r in row.results]):.1f}" if row.results else "",
+    ]
+    return [row.cell.key["task"], *cells] if "task" in row.cell.key else cells
+
+
+def _verdict(order, rows):
+    """Says whether an order of the paper's shows in our means."""
+    chosen = {
+        row.cell.key["variant"]: row
+        for row in rows
+        if order.where.items() <= row.cell.key.items()
+    }
+    chain = [chosen[variant] for variant in order.variants]
+    where = "".join(f" on {value}" for value in order.where.values())
+    text = " > ".join(name_of(variant) for variant in order.variants) + where
+    if not all(row.results for row in chain):
+        return [f"The paper's order {text}: not all of it has been run."]
+    steps = [
+        (
+            higher.mean - lower.mean,
+            np.hypot(higher.standard_error, lower.standard_error),
+        )
+        for higher, lower in itertools.pairwise(chain)
+    ]
+    shows = sum(step > 0 for step, _ in steps)
+    verdict = f"{shows} of {len(steps)} steps have the paper's sign"
+    if np.all(np.isfinite([error for _, error in steps])):
+        clear = sum(step > 2 * error for step, error in steps)
+        verdict += f", {clear} by more than two standard errors"
+    return [f"The paper's order {text}: {verdict}."]
+
+
+def _number(value):
+    return None if np.isnan(value) else round(value, 4)

@@ -1,0 +1,114 @@
+"""The paper's tables as data: which runs they are made of."""
+
+import shlex
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+TABLE_FOLDER = Path(__file__).parent / "tables"
+BUDGETS = ("smoke", "laptop", "paper")
+
+
+class Cell(NamedTuple):
+    """One network on one task.
+
+    Attributes:
+        script: The training script, `"train.mnist"` or `"train.svhn"`.
+        arguments: Its arguments, without recipe and seed.
+        key: What tells its results from those of other cells, a part of their config.
+        minutes: Expected minutes of one run on one CPU core with the budget "laptop".
+        paper: The paper's error in per cent, or None.
+        ours: What the table's file says of our error.
+    """
+
+    script: str
+    arguments: list
+    key: dict
+    minutes: float
+    paper: float | None
+    ours: str
+
+    @property
+    def name(self):
+        """A name for folders and the screen, such as `mnist-rotation-stn_c1`."""
+        return "-".join(self.key.values())
+
+
+class Budget(NamedTuple):
+    """How much is spent on a table.
+
+    Attributes:
+        arguments: What is added to the arguments of each cell: the recipe.
+        seeds: Number of seeds unless another is asked for.
+        time: Minutes relative to those of the cells.
+    """
+
+    arguments: list
+    seeds: int
+    time: float
+
+
+class Order(NamedTuple):
+    """An order of errors that the paper reports.
+
+    Attributes:
+        where: The part of their config that the cells have in common.
+        variants: From the highest error down.
+    """
+
+    where: dict
+    variants: list
+
+
+class Table(NamedTuple):
+    """One of the paper's tables.
+
+    Attributes:
+        name: `"table1"` or `"table2"`.
+        title: What it shows.
+        cells: A list of `Cell`.
+        budgets: A dict from names to `Budget`.
+        orders: A list of `Order`.
+    """
+
+    name: str
+    title: str
+    cells: list
+    budgets: dict
+    orders: list
+
+
+def read_table(name, folder=TABLE_FOLDER):
+    """Reads `train/tables/<name>.toml`.
+
+    Args:
+        name: `"table1"` or `"table2"`.
+        folder: Where the file is.
+
+    Returns:
+        A `Table`.
+    """
+    content = tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
+    budgets = {
+        budget: Budget(shlex.split(one["arguments"]), one["seeds"], one["time"])
+        for budget, one in content["budgets"].items()
+    }
+    orders = [Order(order["where"], order["variants"]) for order in content["orders"]]
+    cells = [_cell(cell) for cell in content["cells"]]
+    return Table(name, content["title"], cells, budgets, orders)
+
+
+def _cell(content):
+    _, _, script, *arguments = shlex.split(content["command"])
+    names = [name.removeprefix("--") for name in arguments[::2]]
+    return Cell(
+        script,
+        arguments,
+        {
+            "dataset": script.removeprefix("train."),
+            **dict(zip(names, arguments[1::2], strict=True)),
+        },
+        content["minutes_cpu"],
+        content.get("paper"),
+        content["ours"],
+    )
