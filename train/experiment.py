@@ -99,6 +99,13 @@ def run(experiment, config, options):
         What was written to `result.json`.
     """
     directory = RunDirectory(options.run_dir or f"runs/{experiment.name}")
+    try:
+        return _run(experiment, config, options, directory)
+    finally:
+        directory.release()
+
+
+def _run(experiment, config, options, directory):
     identity = {**config, **experiment.settings}
     if options.test_only:
         model, history = _trained(directory)
@@ -117,9 +124,10 @@ def run(experiment, config, options):
         model, history = _train(experiment, config, model, directory, steps, epochs)
     passes = _test(experiment, model, options.test_passes)
     result = _result(experiment, config, options, model, history, passes)
-    directory.write_json(directory.result, result)
     figure = experiment.draw_alignment(model)
     directory.write(directory.alignment, lambda path: figure.savefig(path, dpi=150))
+    # Last, as it says that the run is finished.
+    directory.write_json(directory.result, result)
     print(
         f"\nTest error {result['error']:.2f} % "
         f"(mean of {len(passes)} fresh passes, {min(passes):.2f} to "

@@ -2,14 +2,21 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
+
+import filelock
+
+# How the names of files begin that are not whole yet.
+_UNFINISHED = "unfinished_"
 
 
 class RunDirectory:
     """The folder of one run.
 
     Each file is written under another name and then renamed, so a run that is killed at
-    any moment leaves whole files only.
+    any moment leaves whole files only. `start` and `check_same` keep other runs out of
+    the folder until `release`, or until the process ends, however it does.
 
     Args:
         path: The folder; it need not exist.
@@ -25,12 +32,13 @@ class RunDirectory:
         self.result = self.path / "result.json"
         self.alignment = self.path / "alignment.png"
         self.tensorboard = self.path / "tensorboard"
+        self._lock = filelock.FileLock(self.path / "run.lock", timeout=0)
 
     def start(self, config):
         """Begins a new run.
 
         Raises:
-            ValueError: If the folder already holds one.
+            ValueError: If the folder already holds one, or another run is using it.
         """
         if self.config.exists():
             raise ValueError(
@@ -38,19 +46,21 @@ class RunDirectory:
                 "by --test-only, or choose another --run-dir."
             )
         self.path.mkdir(parents=True, exist_ok=True)
+        self._keep_others_out()
         self.write_json(self.config, config)
 
     def check_same(self, config):
         """Checks that the run here was begun with the same config.
 
         Raises:
-            ValueError: If there is no run, or another one.
+            ValueError: If there is no run, another one, or one that is going on.
         """
         if not self.config.exists():
             raise ValueError(
                 f"{self.path} holds no run to go on with. Leave --resume out to start "
                 "one."
             )
+        self._keep_others_out()
         stored = self.read_json(self.config)
         names = sorted(stored.keys() | config.keys())
         differences = [
@@ -65,6 +75,22 @@ class RunDirectory:
                 "another --run-dir."
             )
 
+    def release(self):
+        """Lets other runs in."""
+        self._lock.release()
+
+    def _keep_others_out(self):
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise ValueError(
+                f"{self.path} is in use by another run. Wait for its end, or choose "
+                "another --run-dir."
+            ) from None
+        # What a run that was killed had begun to write.
+        for path in self.path.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def write(self, path, save):
         """Writes a file whole or not at all.
 
@@ -72,7 +98,7 @@ class RunDirectory:
             path: Where it belongs.
             save: Called with the path to write to; it has the same suffix.
         """
-        unfinished = path.with_name(f"unfinished_{os.getpid()}_{path.name}")
+        unfinished = path.with_name(f"{_UNFINISHED}{os.getpid()}_{path.name}")
         try:
             save(unfinished)
             os.replace(unfinished, path)

@@ -34,6 +34,7 @@ def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
         "model.keras",
         "plan.json",
         "result.json",
+        "run.lock",
     }
     assert expected <= names <= expected | {"tensorboard"}
     result = json.loads((run_dir / "result.json").read_text())

@@ -1,3 +1,8 @@
+import errno
+import os
+import subprocess
+import sys
+
 import pytest
 
 from train.run_directory import RunDirectory
@@ -34,7 +39,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(directory):
         directory.write(directory.result, fail)
     assert directory.read_json(directory.result) == {"error": 1}
     names = {path.name for path in directory.path.iterdir()}
-    assert names == {"config.json", "result.json"}
+    assert names == {"config.json", "result.json", "run.lock"}
 
 
 def test_unreadable_json(directory):
@@ -42,3 +47,50 @@ def test_unreadable_json(directory):
     directory.config.write_text("{")
     with pytest.raises(ValueError, match=r"config.json is not valid JSON"):
         directory.check_same({})
+
+
+def test_one_run_at_a_time(directory):
+    directory.start({"seed": 0})
+    for other in (RunDirectory(directory.path), RunDirectory(str(directory.path))):
+        with pytest.raises(ValueError, match="is in use by another run"):
+            other.check_same({"seed": 0})
+    directory.release()
+    RunDirectory(directory.path).check_same({"seed": 0})
+
+
+def test_the_end_of_a_process_lets_others_in(directory):
+    """And what it had begun to write is removed."""
+    code = (
+        "import os, sys; from train.run_directory import RunDirectory;"
+        "run = RunDirectory(sys.argv[1]); run.start({});"
+        "run.write(run.result, lambda path: (path.touch(), os.kill(os.getpid(), 9)))"
+    )
+    subprocess.run([sys.executable, "-c", code, directory.path], check=False)
+    assert len(list(directory.path.glob("unfinished_*_result.json"))) == 1
+    (directory.path / "unfinished_1_export").mkdir()
+    directory.check_same({})
+    assert not list(directory.path.glob("unfinished_*"))
+
+
+def test_no_room_for_a_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        RunDirectory(tmp_path / "file" / "run").start({})
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_disk_full(directory):
+    """The system itself says that there is no space left."""
+    directory.start({})
+
+    def save(path):
+        path.symlink_to("/dev/full")
+        path.write_text("a result")
+
+    with pytest.raises(OSError) as error:
+        directory.write(directory.result, save)
+    assert error.value.errno == errno.ENOSPC
+    assert {path.name for path in directory.path.iterdir()} == {
+        "config.json",
+        "run.lock",
+    }
