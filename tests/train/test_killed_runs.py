@@ -18,10 +18,13 @@ KILLS = 20
 EPOCHS = 40
 
 
-def wait_for(condition, process):
+def wait_for_the_plan(path, process, started):
+    """Waits until the run that was just started begins to train."""
     deadline = time.monotonic() + 240
-    while not condition() and process.poll() is None:
+    while not path.exists() or path.stat().st_mtime <= started:
         assert time.monotonic() < deadline
+        if process.poll() is not None:
+            break
         time.sleep(0.005)
 
 
@@ -45,8 +48,7 @@ def test_killed_twenty_times(small_run, tmp_path):
             arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         if kills < KILLS:
-            plan = killed / "plan.json"
-            wait_for(lambda: plan.exists() and plan.stat().st_mtime > started, process)
+            wait_for_the_plan(killed / "plan.json", process, started)
             # Each time some two epochs, with everything that is saved after them.
             time.sleep(moments.uniform(0.0, 4.0))
             process.send_signal(signal.SIGKILL)
