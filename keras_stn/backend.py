@@ -139,6 +139,20 @@ def automatic_derivative(function, tensor, cotangent):
     Returns:
         Tensor of the shape and dtype of `tensor`.
     """
+    return value_and_derivative(function, tensor, cotangent)[1]
+
+
+def value_and_derivative(function, tensor, cotangent):
+    """What a function of one tensor returns, and its automatic derivative.
+
+    Args:
+        function: Takes a float tensor, returns a tensor.
+        tensor: Where to differentiate.
+        cotangent: Derivative of the result.
+
+    Returns:
+        The result, and a tensor of the shape and dtype of `tensor`.
+    """
     backend = keras.config.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -146,18 +160,20 @@ def automatic_derivative(function, tensor, cotangent):
         with tf.GradientTape() as tape:
             tape.watch(tensor)
             result = function(tensor)
-        return tape.gradient(result, tensor, output_gradients=cotangent)
+        return result, tape.gradient(result, tensor, output_gradients=cotangent)
     if backend == "jax":
         import jax
 
-        return jax.vjp(function, tensor)[1](cotangent)[0]
+        result, pull_back = jax.vjp(function, tensor)
+        return result, pull_back(cotangent)[0]
     if backend == "torch":
         import torch
 
         with torch.enable_grad():
             tensor = tensor.detach().requires_grad_()
             result = function(tensor)
-        return torch.autograd.grad(result, tensor, cotangent)[0]
+        derivative = torch.autograd.grad(result, tensor, cotangent)[0]
+        return result.detach(), derivative
     raise NotImplementedError(
         f"Keras' {backend} backend has no derivatives. Expected tensorflow, jax or "
         "torch: set the environment variable KERAS_BACKEND to one of them."
