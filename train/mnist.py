@@ -142,8 +142,8 @@ def make_experiment(arguments=None):
 def draw_alignment(model, digits, task):
     """Draws transformed test digits above, and below what theta makes of the image.
 
-    Also where a feature map is warped, theta is applied to the image, as in the paper's
-    Figure 2.
+    Also where a feature map is warped, its theta is applied to the image, in the
+    image's coordinates, as in the paper's Figure 2.
 
     Args:
         model: One of the paper's networks.
@@ -153,21 +153,40 @@ def draw_alignment(model, digits, task):
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    first = [np.flatnonzero(digits.y_test == label)[0] for label in _EXAMPLE_LABELS]
-    applied = _EXAMPLES[task.name]
-    images = task.render(
-        np.repeat(digits.x_test[first], len(applied), axis=0),
-        np.tile(np.asarray(applied, "float32").T, len(first)).T,
-        np.random.default_rng(0),
-        digits.x_train,
-    )
+    images, _ = example_images(digits, task)
     rows = {"input": images}
     if model.name != "cnn":
-        theta = keras_stn.models.pose(model).predict(images, verbose=0)
+        theta = keras_stn.analysis.image_theta(model, images)
         aligned = keras_stn.ops.affine_sample(images, theta, fill_mode="nearest")
         rows["aligned"] = keras.ops.convert_to_numpy(aligned)
     rows = {name: row * task.std + task.mean for name, row in rows.items()}
     return image_rows(rows)
+
+
+def example_images(digits, task):
+    """Transforms the test digits that the pictures show.
+
+    Args:
+        digits: What `load_mnist` returned.
+        task: One of the tasks of `keras_stn.datasets`.
+
+    Returns:
+        float32 array of shape `(images, height, width, 1)`, as the networks take them,
+        and what was applied to each.
+    """
+    first = [np.flatnonzero(digits.y_test == label)[0] for label in _EXAMPLE_LABELS]
+    applied = _EXAMPLES[task.name]
+    applied, count = (
+        np.tile(np.asarray(applied, "float32").T, len(first)).T,
+        len(applied),
+    )
+    images = task.render(
+        np.repeat(digits.x_test[first], count, axis=0),
+        applied,
+        np.random.default_rng(0),
+        digits.x_train,
+    )
+    return images, applied
 
 
 if __name__ == "__main__":

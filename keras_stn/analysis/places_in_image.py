@@ -74,8 +74,8 @@ def _path(inputs, output):
         # Of several maps, as in a sum, one that is not spread over the others.
         maps = [one for one in sources if len(one.shape) == 4] or sources
         alike = [one for one in maps if one.shape[1:] == tensor.shape[1:]]
-        source = maps[0] if isinstance(operation, SpatialTransformer) else None
-        source = source or (alike or maps)[0]
+        warps = isinstance(operation, SpatialTransformer)
+        source = maps[0] if warps else (alike or maps)[0]
         path.insert(0, (operation, map_size(source.shape), map_size(tensor.shape)))
         tensor = source
     return path

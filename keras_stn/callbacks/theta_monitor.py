@@ -27,6 +27,10 @@ class ThetaMonitor(keras.callbacks.Callback):
     - `theta_scale`: the mean of `sqrt(abs(det))`, the side of the region that is read
         relative to the image's.
     - `theta_shift`: the mean length of the shift; 1 is half a side.
+    - `theta_angle`: the mean direction of the predicted angles, in degrees.
+    - `theta_angle_spread`, `theta_scale_spread`, `theta_shift_spread`: the root of the
+        mean squared distance from the mean. A transformer that does the same to every
+        image has none, however far it turns.
 
     Args:
         images: A batch of images as the model takes them.
@@ -87,15 +91,27 @@ def theta_statistics(theta):
         theta: Array of shape `(batch, 2, 3)` or `(batch, 6)`.
 
     Returns:
-        A dict of floats: `theta_outside`, `theta_scale` and `theta_shift`, as in
-        `ThetaMonitor`. Coordinates that are not finite count as outside.
+        A dict of floats, as in `ThetaMonitor`. Coordinates that are not finite count as
+        outside.
     """
     grid = keras.ops.convert_to_numpy(ops.affine_grid(theta, _GRID_SIDE))
     theta = keras.ops.convert_to_numpy(standardize_theta(theta))
     inside = (np.abs(grid) <= 1).all(axis=-1)
     determinant = theta[:, 0, 0] * theta[:, 1, 1] - theta[:, 0, 1] * theta[:, 1, 0]
-    return {
-        "theta_outside": float(1 - inside.mean()),
-        "theta_scale": float(np.sqrt(np.abs(determinant)).mean()),
-        "theta_shift": float(np.linalg.norm(theta[:, :, 2], axis=1).mean()),
+    scale = np.sqrt(np.abs(determinant))
+    shift = theta[:, :, 2]
+    # As `keras_stn.analysis.predicted_angle` has it.
+    angle = np.arctan2(theta[:, 1, 0] - theta[:, 0, 1], theta[:, 0, 0] + theta[:, 1, 1])
+    mean_angle = np.arctan2(np.sin(angle).mean(), np.cos(angle).mean())
+    # The shorter way round.
+    turned = np.angle(np.exp(1j * (angle - mean_angle)), deg=True)
+    statistics = {
+        "theta_outside": 1 - inside.mean(),
+        "theta_scale": scale.mean(),
+        "theta_shift": np.linalg.norm(shift, axis=1).mean(),
+        "theta_angle": np.rad2deg(mean_angle),
+        "theta_angle_spread": np.sqrt(np.mean(turned**2)),
+        "theta_scale_spread": scale.std(),
+        "theta_shift_spread": np.sqrt(np.sum(shift.var(axis=0))),
     }
+    return {name: float(value) for name, value in statistics.items()}

@@ -40,9 +40,48 @@ def angle_heat_map(applied, predicted, title=None):
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), figure 3
     """
+    return angle_heat_maps({title: (applied, predicted)})
+
+
+def angle_heat_maps(panels):
+    """Draws several heat maps side by side, as the paper's figure 3 has them.
+
+    Args:
+        panels: A dict from the title of each to its applied and predicted angles, a
+            pair of arrays as `angle_heat_map` takes them.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If there is no panel, or `deming_fit` cannot fit a line to one.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_stn.plotting import angle_heat_maps
+    >>> applied = np.random.uniform(-90, 90, 1000)
+    >>> guessed = np.random.normal(size=1000)
+    >>> figure = angle_heat_maps(
+    ...     {"STN-C1": (applied, guessed), "STN-SL1": (applied, applied + guessed)}
+    ... )
+    >>> len(figure.axes)
+    2
+    """
+    if not panels:
+        raise ValueError("`panels` must have at least one heat map. Received none.")
+    figure = Figure(figsize=(3.4 * len(panels), 3.4), layout="compressed")
+    grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for axes, (title, (applied, predicted)) in zip(grid, panels.items(), strict=True):
+        _draw(axes, applied, predicted)
+        if title:
+            axes.set_title(title)
+    grid[0].set_ylabel("predicted angle, degrees")
+    return figure
+
+
+def _draw(axes, applied, predicted):
     line = deming_fit(applied, predicted)
-    figure = Figure(figsize=(3.4, 3.4), layout="compressed")
-    axes = figure.subplots()
     counts, *_ = np.histogram2d(
         np.asarray(predicted), np.asarray(applied), _BINS, [[-_LIMIT, _LIMIT]] * 2
     )
@@ -70,7 +109,3 @@ def angle_heat_map(applied, predicted, title=None):
     axes.set_xticks(ticks)
     axes.set_yticks(ticks)
     axes.set_xlabel("applied angle, degrees")
-    axes.set_ylabel("predicted angle, degrees")
-    if title:
-        axes.set_title(title)
-    return figure

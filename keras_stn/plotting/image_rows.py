@@ -31,7 +31,7 @@ def image_rows(rows, titles=None, inches=0.9):
     >>> len(figure.axes)
     10
     """
-    rows = {label: _as_images(label, images) for label, images in rows.items()}
+    rows = {label: as_images(label, images) for label, images in rows.items()}
     counts = {len(images) for images in rows.values()}
     if len(counts) != 1 or counts == {0}:
         raise ValueError(
@@ -60,13 +60,24 @@ def image_rows(rows, titles=None, inches=0.9):
     return figure
 
 
-def _as_images(label, images):
+def as_images(label, images):
+    """Checks images and brings them to what matplotlib draws.
+
+    Args:
+        label: How an error calls them.
+        images: Array of shape `(count, height, width)`, with a last axis of 1 or 3
+            channels or none.
+
+    Returns:
+        float32 array of shape `(count, height, width)` or `(count, height, width, 3)`.
+        The latter is clipped to [0, 1].
+    """
     images = np.asarray(images, dtype="float32")
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     if images.ndim != 3 and not (images.ndim == 4 and images.shape[-1] == 3):
         raise ValueError(
-            f"The row '{label}' must have shape `(count, height, width)`, with a last "
+            f"'{label}' must have shape `(count, height, width)`, with a last "
             "axis of 1 or 3 channels if there is a fourth. "
             f"Received: shape={images.shape}"
         )

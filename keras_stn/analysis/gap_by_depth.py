@@ -1,0 +1,142 @@
+"""Equation (1) through the layers of a model."""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_stn.analysis.alignment_gap import alignment_gap
+from keras_stn.analysis.best_feature_warp import best_feature_warp
+from keras_stn.analysis.places_in_image import map_size
+
+
+class GapByDepth(NamedTuple):
+    """The alignment gaps of several layers.
+
+    Attributes:
+        layers: Names of the layers, from the image on.
+        feature_warp: float64 array of shape `(layers, transforms)`, the gap after the
+            exact inverse has warped the feature map.
+        best_feature_warp: The same after the best warp of each image; None if it was
+            not searched.
+        input_warp: The same after the inverse has warped the image: the floor.
+    """
+
+    layers: tuple
+    feature_warp: Any
+    best_feature_warp: Any
+    input_warp: Any
+
+
+def gap_by_depth(
+    model,
+    images,
+    theta,
+    layers=None,
+    search=True,
+    family="affine",
+    fill_mode="constant",
+    **search_options,
+):
+    """Measures the alignment gap at several depths of a model.
+
+    Args:
+        model: A functional or Sequential model from images to anything.
+        images: Float array of shape `(batch, height, width, channels)`, in Keras' image
+            data format; as the model wants them.
+        theta: Array of shape `(transforms, 2, 3)`, the warps of the images; a family
+            makes them of amounts, as below.
+        layers: Layers, as `alignment_gap` takes them. By default those that
+            `feature_layers` finds: the last one of each size of map.
+        search: Whether to search for the best warp too. It takes most of the time.
+        family: The family that is searched.
+        fill_mode: The images, and the feature maps, beyond their edges.
+        **search_options: `steps`, `stride` and `batch_size` of `best_feature_warp`.
+
+    Returns:
+        A `GapByDepth`.
+
+    Raises:
+        ValueError: As `alignment_gap` and `best_feature_warp`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import keras_stn
+    >>> from keras_stn.analysis import gap_by_depth
+    >>> model = keras_stn.models.mnist("cnn")
+    >>> images = np.random.default_rng(0).random((2, 28, 28, 1)).astype("float32")
+    >>> turns = keras_stn.transforms.Rotation()(np.deg2rad([[45.0], [90.0]]))
+    >>> gaps = gap_by_depth(model, images, turns, search=False)
+    >>> gaps.layers
+    ('block_1_conv', 'block_1_relu', 'block_2_conv', 'block_2_relu')
+    >>> gaps.feature_warp.shape
+    (4, 2)
+
+    References:
+        - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), equation 1
+    """
+    layers = feature_layers(model) if layers is None else list(layers)
+    if not layers:
+        raise ValueError(
+            "Expected at least one layer with a feature map. The model "
+            f"'{model.name}' has none that `feature_layers` finds; name some."
+        )
+    shared = {"fill_mode": fill_mode}
+    shared |= {
+        name: search_options[name]
+        for name in ("stride", "batch_size")
+        if name in search_options
+    }
+    gaps = [alignment_gap(model, layer, images, theta, **shared) for layer in layers]
+    best = None
+    if search:
+        options = {"family": family, "fill_mode": fill_mode, **search_options}
+        best = [
+            best_feature_warp(model, layer, images, theta, **options).gap
+            for layer in layers
+        ]
+    return GapByDepth(
+        tuple(_name(layer) for layer in layers),
+        np.stack([gap.feature_warp for gap in gaps]),
+        None if best is None else np.stack(best),
+        np.stack([gap.input_warp for gap in gaps]),
+    )
+
+
+def feature_layers(model):
+    """Names the layers at whose output a model's feature map changes its size next.
+
+    Args:
+        model: A functional or Sequential model.
+
+    Returns:
+        A list of names, from the image on: of each size of map the last layer. Layers
+        that are called several times are left out, and maps of a single place, which
+        no warp can change.
+
+    Example:
+
+    >>> import keras_stn
+    >>> from keras_stn.analysis import feature_layers
+    >>> feature_layers(keras_stn.models.svhn("cnn", width=0.1))[:2]
+    ['block_1_conv', 'block_2_dropout']
+    """
+    last = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        try:
+            shape = layer.output.shape
+        except AttributeError:
+            continue
+        if len(shape) == 4 and None not in shape[1:] and max(map_size(shape)) > 1:
+            last.pop(map_size(shape), None)
+            last[map_size(shape)] = layer.name
+    return list(last.values())
+
+
+def _name(layer):
+    if layer is None:
+        return "image"
+    return layer if isinstance(layer, str) else layer.name

@@ -1,0 +1,94 @@
+"""What a transformer does while it is trained."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+# What `ThetaMonitor` adds to the history, and what a panel says of it.
+_PANELS = (
+    ("theta_angle_spread", "angle, spread in degrees"),
+    ("theta_angle", "angle, mean in degrees"),
+    ("theta_scale", "scale, mean"),
+    ("theta_scale_spread", "scale, spread"),
+    ("theta_shift", "shift, mean length"),
+    ("theta_shift_spread", "shift, spread"),
+    ("theta_outside", "read outside the image"),
+)
+
+
+def theta_curves(histories, title=None):
+    """Draws what `ThetaMonitor` has seen of some trainings, epoch by epoch.
+
+    Args:
+        histories: A dict from the label of each curve to its history: the rows of a
+            run's `history.json`, a list of dicts, or `history` of what `fit` returned,
+            a dict of lists.
+        title: Printed above.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it. It has a panel
+        for each statistic that at least one history has.
+
+    Raises:
+        ValueError: If there is no history or none has a statistic of theta.
+
+    Example:
+
+    >>> from keras_stn.plotting import theta_curves
+    >>> rows = [{"epoch": 1, "theta_scale": 1.0}, {"epoch": 2, "theta_scale": 0.8}]
+    >>> figure = theta_curves({"STN-C1": rows})
+    >>> [axes.get_title() for axes in figure.axes]
+    ['scale, mean']
+    """
+    histories = {label: _columns(history) for label, history in histories.items()}
+    panels = [
+        (name, text)
+        for name, text in _PANELS
+        if any(name in columns for columns in histories.values())
+    ]
+    if not panels:
+        raise ValueError(
+            "Expected histories of trainings with `keras_stn.callbacks.ThetaMonitor`, "
+            f"which have {', '.join(name for name, _ in _PANELS)}. Received: "
+            f"{ {label: sorted(columns) for label, columns in histories.items()} }"
+        )
+    across = min(len(panels), 4)
+    down = -(-len(panels) // across)
+    figure = Figure(
+        figsize=(2.2 * across + 0.4, 1.9 * down + 0.6), layout="constrained"
+    )
+    axes = figure.subplots(down, across, squeeze=False, sharex=True).ravel()
+    for axis, (name, text) in zip(axes, panels, strict=False):
+        for index, (label, columns) in enumerate(histories.items()):
+            if name in columns:
+                values = columns[name]
+                epochs = columns.get("epoch", np.arange(1, len(values) + 1))
+                color = f"C{index}"
+                axis.plot(epochs, values, ".-", color=color, label=label)
+        axis.set_title(text, fontsize="small")
+        axis.tick_params(labelsize="small", labelbottom=True)
+        axis.set_xlabel("epoch", fontsize="small")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    for axis in axes[len(panels) :]:
+        axis.remove()
+    found = {}
+    for axis in axes[: len(panels)]:
+        found |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(
+        found.values(),
+        found.keys(),
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+        fontsize="small",
+    )
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _columns(history):
+    """A history as a dict of lists, with what every row has."""
+    if isinstance(history, dict):
+        return history
+    names = set.intersection(*(set(row) for row in history)) if history else ()
+    return {name: [row[name] for row in history] for name in names}
