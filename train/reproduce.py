@@ -14,16 +14,18 @@ from train.run_directory import RunDirectory
 from train.table import BUDGETS, read_table
 
 TABLES = ("table1", "table2")
-FIGURES = ("figure1", "figure2", "figure3")
-# The cells of table 1 whose networks a figure shows, seed 0 of each.
-_SHOWN = {
+_WITH_TRANSFORMER = [
+    (task, variant)
+    for task in ("rotation", "translation")
+    for variant in ("stn_c1", "stn_sl1")
+]
+# The networks of table 1, by task and variant, of which a figure shows the first seed.
+FIGURES = {
     "figure1": [],
-    "figure2": [
-        (task, variant)
-        for task in ("rotation", "translation")
-        for variant in ("stn_c1", "stn_sl1")
-    ],
-    "figure3": [("rotation", "stn_c1"), ("rotation", "stn_sl1")],
+    "figure2": _WITH_TRANSFORMER,
+    "figure3": _WITH_TRANSFORMER,
+    "gap_by_depth": [("rotation", "cnn")],
+    "theta_over_training": _WITH_TRANSFORMER,
 }
 
 
@@ -34,6 +36,8 @@ def make_parser():
         description="Reproduce the paper's tables and figures. What has been run is "
         "not run again; what was interrupted goes on.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=f"what: {', '.join([*TABLES, *FIGURES])} or all. On a CPU, --jobs with "
+        "the number of cores does the most in the same time.",
     )
     add = parser.add_argument
     add("what", nargs="+", choices=[*TABLES, *FIGURES, "all"], metavar="what")
@@ -50,31 +54,31 @@ def make_parser():
     add("--data-dir", help="folder with the data; also: KERAS_STN_DATA")
     add("--svhn-data-dir", help="the same for house numbers, if they are elsewhere")
     add("--runs-dir", default="runs", help="folder for runs, tables and figures")
-    parser.epilog = (
-        f"what: {', '.join(TABLES)}, {', '.join(FIGURES)} or all. On a CPU, --jobs "
-        "with the number of cores does the most in the same time."
-    )
     return parser
 
 
 def main(arguments=None):
-    """Runs the script; returns the exit status."""
+    """Runs the script.
+
+    Args:
+        arguments: Instead of the command line's.
+
+    Returns:
+        The exit status: 0, 1 if a run failed, 2 if something asked for cannot be done,
+        130 if interrupted.
+    """
     options = make_parser().parse_args(arguments)
     wanted = [*TABLES, *FIGURES] if "all" in options.what else options.what
-    jobs = {}
-    for what in wanted:
-        for job in _jobs(what, options):
-            jobs[job.name] = job
     failed = []
-    if not options.report_only:
-        try:
-            failed = run_matrix(list(jobs.values()), options.jobs)
-        except KeyboardInterrupt:
-            print("\nInterrupted. Repeat the command to go on.", file=sys.stderr)
-            return 130
     try:
+        if not options.report_only:
+            jobs = {job.name: job for what in wanted for job in _jobs(what, options)}
+            failed = run_matrix(list(jobs.values()), options.jobs)
         for what in wanted:
             (_report if what in TABLES else _draw)(what, options)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Repeat the command to go on.", file=sys.stderr)
+        return 130
     except (ValueError, OSError) as error:
         print(f"\nError: {error}", file=sys.stderr)
         return 2
@@ -85,21 +89,27 @@ def main(arguments=None):
 
 def _jobs(what, options):
     """The runs that a table or a figure needs."""
-    table = read_table(what if what in TABLES else "table1")
-    budget = table.budgets[options.budget]
-    cells, seeds = table.cells, range(options.seeds or budget.seeds)
     if what in FIGURES:
-        cells = [
-            cell
-            for cell in cells
-            if (cell.key["task"], cell.key["variant"]) in _SHOWN[what]
-        ]
-        seeds = range(1)
+        return list(_jobs_of_figure(what, options).values())
+    table = read_table(what)
+    seeds = range(options.seeds or table.budgets[options.budget].seeds)
     # All cells with one seed before the next seed: a whole table early.
-    return [_job(cell, budget, seed, options) for seed in seeds for cell in cells]
+    return [_job(table, cell, seed, options) for seed in seeds for cell in table.cells]
 
 
-def _job(cell, budget, seed, options):
+def _jobs_of_figure(name, options):
+    """A dict from task and variant to the run."""
+    table = read_table("table1")
+    jobs = {}
+    for cell in table.cells:
+        key = (cell.key["task"], cell.key["variant"])
+        if key in FIGURES[name]:
+            jobs[key] = _job(table, cell, 0, options)
+    return jobs
+
+
+def _job(table, cell, seed, options):
+    budget = table.budgets[options.budget]
     arguments = [cell.script, *cell.arguments, *budget.arguments, "--seed", str(seed)]
     data_dir = options.data_dir
     if cell.script == "train.svhn" and options.svhn_data_dir:
@@ -107,8 +117,12 @@ def _job(cell, budget, seed, options):
     if data_dir:
         arguments += ["--data-dir", data_dir]
     name = f"{cell.name}-seed{seed}"
-    path = Path(options.runs_dir) / options.budget / name
+    path = _folder(options).path / name
     return Job(name, tuple(arguments), path, cell.minutes * budget.time)
+
+
+def _folder(options):
+    return RunDirectory(Path(options.runs_dir) / options.budget)
 
 
 def _report(name, options):
@@ -117,7 +131,7 @@ def _report(name, options):
     rows = collect(table, options.budget, options.runs_dir, seeds=options.seeds)
     text = as_text(table, rows)
     print(f"\n{text}")
-    folder = RunDirectory(Path(options.runs_dir) / options.budget)
+    folder = _folder(options)
     folder.path.mkdir(parents=True, exist_ok=True)
     for suffix, content in ((".txt", text), (".md", as_markdown(table, rows))):
         path = folder.path / f"{name}{suffix}"
@@ -127,8 +141,45 @@ def _report(name, options):
 
 
 def _draw(name, options):
-    """Draws a figure from the trained models."""
-    raise NotImplementedError(name)
+    """Draws a figure from the trained networks; writes the numbers behind it too."""
+    jobs = _jobs_of_figure(name, options)
+    missing = [job.name for job in jobs.values() if not job.is_finished]
+    if missing:
+        raise ValueError(
+            f"{name} needs runs that are not finished: {', '.join(missing)}. Repeat "
+            "the command without --report-only."
+        )
+    folder = _folder(options)
+    path = folder.path / f"{name}.png"
+    numbers = _draw_from(name, jobs, path, options)
+    folder.write_json(path.with_suffix(".json"), numbers)
+    print(f"Written to {folder.path}: {path.name}, {path.stem}.json")
+
+
+def _draw_from(name, jobs, path, options):
+    # Here, as a table is made without them.
+    import keras
+
+    from keras_stn.datasets import load_mnist
+    from train import figures
+
+    draw = getattr(figures, name)
+    if name == "figure1":
+        return draw(path)
+    if name == "theta_over_training":
+        return draw(
+            {
+                key: job.directory.read_json(job.directory.history)
+                for key, job in jobs.items()
+            },
+            path,
+        )
+    models = {
+        key: keras.saving.load_model(job.directory.model) for key, job in jobs.items()
+    }
+    few = {"figure3": {"passes": 1}, "gap_by_depth": {"images": 8, "steps": 10}}
+    effort = few.get(name, {}) if options.budget == "smoke" else {}
+    return draw(models, load_mnist(options.data_dir), path, **effort)
 
 
 if __name__ == "__main__":
