@@ -8,6 +8,7 @@ from keras_stn.backend import (
     compiled,
     gather_rows,
     runs_on_cpu,
+    value_and_derivative,
     with_derivatives,
 )
 from tests.gradients import gradients, weighted_sum
@@ -144,6 +145,15 @@ def test_a_variable_has_derivatives_too():
     model.compile(keras.optimizers.SGD(0.1), "mse")
     model.fit(np.ones((8, 1)), 3 * np.ones((8, 1)), epochs=40, verbose=0)
     np.testing.assert_allclose(model.get_weights()[0], [3], atol=1e-3)
+
+
+def test_value_and_derivative():
+    tensor = keras.ops.convert_to_tensor(np.float32([1, 2, 3]))
+    cotangent = keras.ops.convert_to_tensor(np.float32([1, 0, 2]))
+    found = value_and_derivative(lambda x: x**3, tensor, cotangent)
+    value, derivative = map(keras.ops.convert_to_numpy, found)
+    np.testing.assert_allclose(value, [1, 8, 27])
+    np.testing.assert_allclose(derivative, [3, 0, 54])
 
 
 def test_automatic_derivative():

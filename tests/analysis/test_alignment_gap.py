@@ -53,8 +53,9 @@ def test_shifts_align_with_the_right_stride():
     images = GENERATOR.normal(size=(2, 21, 21, 2)).astype("float32")
     # By four pixels, so two places of the map.
     shift = [[[1, 0, 4 / 10.5], [0, 1, 0]], [[1, 0, 0], [0, 1, -4 / 10.5]]]
-    gap = alignment_gap(model, "features", images, shift, stride=2)
-    np.testing.assert_allclose(gap.feature_warp, [0, 0], atol=1e-4)
+    for stride in (2, None):
+        gap = alignment_gap(model, "features", images, shift, stride=stride)
+        np.testing.assert_allclose(gap.feature_warp, [0, 0], atol=1e-4)
     wrong = alignment_gap(model, "features", images, shift, stride=3)
     assert np.all(wrong.feature_warp > 0.3)
 
@@ -66,6 +67,47 @@ def test_map_with_other_sides_than_the_image():
     turn = [[[0, 8 / 12, 0], [-12 / 8, 0, 0]]]
     gap = alignment_gap(model, "features", images, turn)
     np.testing.assert_allclose(gap, [[0], [0]], atol=1e-5)
+
+
+def test_padding_on_one_side_moves_the_map():
+    """Even sides, a stride of 2 and "same" padding: what MobileNet and others have."""
+    model = network(convolution(3, strides=2, padding="same"))
+    images = np.zeros((2, 12, 12, 2), "float32")
+    images[:, 4:8, 4:8] = GENERATOR.normal(size=(2, 4, 4, 2))
+    # A flip by the centres of the places, at 1, 3 ... 11, as 0 is padded at the end.
+    flip_of_map = [[[-1, 0, 1 / 6], [0, 1, 0]]]
+    found = [
+        alignment_gap(model, "features", images, flip, stride=stride).input_warp[0]
+        for flip, stride in ((flip_of_map, None), (flip_of_map, 2))
+    ]
+    assert found[0] == pytest.approx(0, abs=1e-5)
+    # The same kernels, mirrored, so that the features of a flip are flipped.
+    kernel, bias = model.get_layer("features").get_weights()
+    model.get_layer("features").set_weights([kernel + kernel[:, ::-1], bias])
+    gap = alignment_gap(model, "features", images, flip_of_map)
+    assert gap.feature_warp[0] == pytest.approx(0, abs=1e-5)
+    wrong = alignment_gap(model, "features", images, flip_of_map, stride=2)
+    assert wrong.feature_warp[0] > 0.1
+
+
+def test_the_image_itself_and_a_symbolic_tensor():
+    model = network(convolution())
+    gap = alignment_gap(model, None, IMAGES, [QUARTER_TURN])
+    np.testing.assert_allclose(gap, [[0], [0]], atol=1e-6)
+    tensor = model.get_layer("features").output
+    np.testing.assert_allclose(
+        alignment_gap(model, tensor, IMAGES, [QUARTER_TURN]),
+        alignment_gap(model, "features", IMAGES, [QUARTER_TURN]),
+    )
+
+
+def test_a_shared_layer_needs_a_symbolic_tensor():
+    model = keras_stn.models.mnist("stn_sl1")
+    images = np.ones((1, 28, 28, 1), "float32")
+    with pytest.raises(ValueError, match="has no single output"):
+        alignment_gap(model, "block_1_relu", images, [QUARTER_TURN])
+    shared = model.get_layer("spatial_transformer").input[1]
+    assert alignment_gap(model, shared, images, [IDENTITY]).feature_warp[0] < 1e-6
 
 
 def test_network_of_the_paper():
@@ -82,14 +124,23 @@ def test_network_of_the_paper():
     [
         ({"theta": IDENTITY}, r"theta.shape=\(2, 3\)"),
         ({"theta": np.zeros((1, 2, 3))}, "singular"),
-        ({"theta": [[[1, 0, 0.5], [0, 1, 0]]]}, "stride=None"),
+        ({"theta": np.full((1, 2, 3), np.nan)}, "singular"),
+        ({"layer": "odd"}, "layer 'odd', a Lambda.*Give `stride`"),
+        ({"layer": "dead"}, "features of 'dead' are all zero"),
         ({"theta": [[[1, 0, 9.0], [0, 1, 0]]], "stride": 1}, "Take a smaller one"),
         ({"layer": "flat"}, r"'flat' has the shape \(None, 400\)"),
         ({"layer": "nothing"}, "nothing"),
     ],
 )
 def test_says_what_is_wrong(options, message):
-    model = network(convolution(), keras.layers.Flatten(name="flat"))
+    image = keras.Input((12, 12, 2))
+    features = convolution()(image)
+    outputs = [
+        keras.layers.Flatten(name="flat")(features),
+        keras.layers.Lambda(lambda x: x[:, ::2, ::2], name="odd")(features),
+        keras.layers.Conv2D(1, 1, name="dead", kernel_initializer="zeros")(image),
+    ]
+    model = keras.Model(image, outputs)
     options = {"layer": "features", "theta": [QUARTER_TURN], **options}
     with pytest.raises(ValueError, match=message):
         alignment_gap(model, images=IMAGES, **options)

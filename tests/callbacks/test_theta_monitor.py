@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from keras_stn import SpatialTransformer
+from keras_stn.analysis import predicted_angle
 from keras_stn.callbacks import ThetaMonitor
 from keras_stn.callbacks.theta_monitor import theta_statistics
 
@@ -16,12 +17,31 @@ def test_statistics_of_known_transforms():
         "theta_outside": 0.0,
         "theta_scale": 0.5,
         "theta_shift": 0.0,
+        "theta_angle": 0.0,
+        "theta_angle_spread": 0.0,
+        "theta_scale_spread": 0.0,
+        "theta_shift_spread": 0.0,
     }
     shifted = theta_statistics(np.array([[1, 0, 1.0, 0, 1, 0]]))
     assert shifted["theta_outside"] == 0.5
     assert shifted["theta_shift"] == 1.0
     away = theta_statistics(np.array([[1, 0, 5.0, 0, 1, 0], [np.nan] * 6]))
     assert away["theta_outside"] == 1.0
+
+
+def test_spreads_are_about_the_mean():
+    # 170 and -170 degrees are 20 apart.
+    degrees = np.array([170.0, -170.0])
+    angle, scale = np.deg2rad(degrees), np.array([0.5, 1.5])
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    shift = np.array([0.25, -0.25])
+    theta = np.stack([cos, -sin, shift, sin, cos, shift], axis=1)
+    np.testing.assert_allclose(predicted_angle(theta), degrees, atol=1e-4)
+    found = theta_statistics(theta)
+    assert abs(found["theta_angle"]) == pytest.approx(180, abs=1e-3)
+    assert found["theta_angle_spread"] == pytest.approx(10, abs=1e-3)
+    assert found["theta_scale_spread"] == pytest.approx(0.5, abs=1e-6)
+    assert found["theta_shift_spread"] == pytest.approx(0.25 * np.sqrt(2), abs=1e-6)
 
 
 def test_turn_by_45_degrees():

@@ -14,8 +14,8 @@ from keras_stn.plotting import channel_shift
 from train.figures.picture import write_picture
 
 # Our choice: an image with room around the letter, which is not in the middle.
-_SIDE = 27
-_TOP, _LEFT = 4, 3
+_SIDE = 21
+_TOP, _LEFT = 3, 2
 _HALF_TURN = np.array([[[-1, 0, 0], [0, -1, 0]]], np.float32)
 
 
@@ -58,7 +58,9 @@ def figure1(path):
         "feature_map_warped_back": "feature map\nwarped back",
         "image_warped_back": "image\nwarped back",
     }
-    figure = channel_shift(images, features, ["W", "M"], list(labels.values()))
+    figure = channel_shift(
+        images, features, ["channel W", "channel M"], list(labels.values())
+    )
     write_picture(figure, path)
     gap = alignment_gap(network, "letters", image, _HALF_TURN)
     best = best_feature_warp(network, "letters", image, _HALF_TURN)
