@@ -20,8 +20,8 @@ class FeatureMap:
 
     Args:
         model: A functional or Sequential model from images to anything.
-        layer: Its layer, or its name, whose output is the feature map; or the symbolic
-            tensor itself, for a layer that is called several times. None is the image.
+        layer: Its layer, or its name, whose output is the feature map, where it is first
+            called; or the symbolic tensor itself. None is the image.
         image_shape: Shape of the images, `(batch, height, width, channels)` in Keras'
             image data format.
         stride: Pixels of the image from one place of the map to the next, if the
@@ -131,7 +131,8 @@ def check_transforms(theta):
             "`theta` must have the shape (transforms, 2, 3), one warp for all images "
             f"each. Received: theta.shape={theta.shape}"
         )
-    determinant = np.linalg.det(theta[:, :, :2].astype(np.float64))
+    a, b, c, d = theta[:, :, :2].reshape(-1, 4).astype(np.float64).T
+    determinant = a * d - b * c
     singular = np.flatnonzero(~(np.abs(determinant) > 1e-12))
     if len(singular):
         raise ValueError(
@@ -168,9 +169,9 @@ def _output(model, layer):
         return layer.output, layer.name
     except AttributeError as error:
         raise ValueError(
-            f"The layer '{layer.name}' is not called exactly once in a functional or "
-            "Sequential model, so it has no single output. Give the symbolic tensor "
-            f"that is meant as `layer`. Keras says: {error}"
+            f"The layer '{layer.name}' has no output that is known, as in a functional "
+            "or Sequential model that has been built. Give such a model. "
+            f"Keras says: {error}"
         ) from error
 
 

@@ -10,6 +10,10 @@ from keras_stn.analysis.best_feature_warp import best_feature_warp
 from keras_stn.analysis.places_in_image import map_size
 
 
+# Places along a side that a map must have, so that a turn leaves some in the frame.
+_SIDE = 4
+
+
 class GapByDepth(NamedTuple):
     """The alignment gaps of several layers.
 
@@ -69,9 +73,9 @@ def gap_by_depth(
     >>> turns = keras_stn.transforms.Rotation()(np.deg2rad([[45.0], [90.0]]))
     >>> gaps = gap_by_depth(model, images, turns, search=False)
     >>> gaps.layers
-    ('block_1_conv', 'block_1_relu', 'block_2_conv', 'block_2_relu')
+    ('block_1_conv', 'block_1_relu', 'block_2_conv')
     >>> gaps.feature_warp.shape
-    (4, 2)
+    (3, 2)
 
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), equation 1
@@ -111,9 +115,9 @@ def feature_layers(model):
         model: A functional or Sequential model.
 
     Returns:
-        A list of names, from the image on: of each size of map the last layer. Layers
-        that are called several times are left out, and maps of a single place, which
-        no warp can change.
+        A list of names, from the image on: of each size of map the last layer. Maps
+        with a side of less than four places are left out: no place of theirs stays
+        within the frame when the image is turned.
 
     Example:
 
@@ -130,7 +134,7 @@ def feature_layers(model):
             shape = layer.output.shape
         except AttributeError:
             continue
-        if len(shape) == 4 and None not in shape[1:] and max(map_size(shape)) > 1:
+        if len(shape) == 4 and None not in shape[1:] and min(map_size(shape)) >= _SIDE:
             last.pop(map_size(shape), None)
             last[map_size(shape)] = layer.name
     return list(last.values())

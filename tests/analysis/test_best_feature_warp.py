@@ -14,6 +14,9 @@ from keras_stn.analysis import (
 GENERATOR = np.random.default_rng(0)
 # Smooth, so that the search has slopes to descend on and interpolation costs little.
 IMAGES = gaussian_filter(GENERATOR.normal(size=(3, 16, 16, 2)), (0, 2, 2, 0))
+# And nothing at the edges, which would enter or leave the frame.
+WINDOW = np.exp(-np.square(np.linspace(-2, 2, 16)) / 2)
+IMAGES = IMAGES * (WINDOW[:, None] * WINDOW)[:, :, None]
 IMAGES = (IMAGES / IMAGES.std()).astype("float32")
 IDENTITY = [[1, 0, 0], [0, 1, 0]]
 QUARTER_TURN = [[0, 1, 0], [-1, 0, 0]]

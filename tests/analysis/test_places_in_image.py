@@ -15,7 +15,8 @@ def mean_places(model):
     Found from the responses to single pixels.
     """
     for weights in model.weights:
-        weights.assign(np.ones(weights.shape))
+        # Kernels, not biases.
+        weights.assign(np.full(weights.shape, len(weights.shape) > 1, "float32"))
     height, width = SIZE
     impulses = np.eye(height * width).reshape(-1, height, width, 1)
     responses = model.predict(impulses.astype("float32"), verbose=0)[..., 0]

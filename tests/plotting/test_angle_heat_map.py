@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_stn.analysis import deming_fit
-from keras_stn.plotting import angle_heat_map
+from keras_stn.plotting import angle_heat_map, angle_heat_maps
 
 GENERATOR = np.random.default_rng(0)
 APPLIED = GENERATOR.uniform(-90, 90, 2000)
@@ -42,3 +42,12 @@ def test_a_vertical_line_is_not_drawn():
 def test_says_what_is_wrong():
     with pytest.raises(ValueError, match="same shape"):
         angle_heat_map([1, 2, 3], [1, 2])
+
+
+def test_several_side_by_side():
+    figure = angle_heat_maps({"a": (APPLIED, APPLIED), "b": (APPLIED, -APPLIED)})
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
+    labels = [axis.get_legend().get_texts()[0].get_text() for axis in figure.axes]
+    assert labels[0].startswith("y = 1.00 x") and labels[1].startswith("y = -1.00 x")
+    with pytest.raises(ValueError, match="at least one heat map"):
+        angle_heat_maps({})

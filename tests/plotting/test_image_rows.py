@@ -27,7 +27,7 @@ def test_colour_and_titles(tmp_path):
     [
         ({}, None, "at least one"),
         ({"a": DIGITS, "b": DIGITS[:2]}, None, r"rows of \[3, 2\] images"),
-        ({"a": DIGITS[0]}, None, r"row 'a' must have shape.*shape=\(6, 5\)"),
+        ({"a": DIGITS[0]}, None, r"'a' must have shape.*shape=\(6, 5\)"),
         ({"a": DIGITS}, ["one"], "each of the 3 columns. Received 1"),
     ],
 )

@@ -1,0 +1,67 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_stn import transforms
+from keras_stn.analysis import (
+    alignment_gap,
+    best_feature_warp,
+    feature_layers,
+    gap_by_depth,
+)
+
+GENERATOR = np.random.default_rng(0)
+
+
+def network():
+    return keras.Sequential(
+        [
+            keras.Input((16, 16, 1)),
+            keras.layers.Conv2D(3, 3, padding="same", name="first"),
+            keras.layers.ReLU(name="relu"),
+            keras.layers.MaxPooling2D(2, name="pool"),
+            keras.layers.MaxPooling2D(4, name="small"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+
+
+def test_is_what_the_functions_for_a_layer_give():
+    model = network()
+    images = GENERATOR.random((2, 16, 16, 1)).astype("float32")
+    theta = transforms.Rotation()(np.array([[0.4]], "float32"))
+    gaps = gap_by_depth(
+        model, images, theta, [None, "relu"], family="rotation", steps=2
+    )
+    assert gaps.layers == ("image", "relu")
+    for index, layer in enumerate([None, "relu"]):
+        gap = alignment_gap(model, layer, images, theta)
+        best = best_feature_warp(model, layer, images, theta, "rotation", steps=2)
+        np.testing.assert_allclose(gaps.feature_warp[index], gap.feature_warp)
+        np.testing.assert_allclose(gaps.input_warp[index], gap.input_warp)
+        np.testing.assert_allclose(gaps.best_feature_warp[index], best.gap, rtol=1e-5)
+
+
+def test_the_last_layer_of_each_size():
+    assert feature_layers(network()) == ["relu", "pool"]
+
+
+@pytest.mark.slow
+def test_a_backbone_of_keras_applications():
+    model = keras.applications.MobileNetV2((64, 64, 3), weights=None, include_top=False)
+    layers = feature_layers(model)
+    sizes = [model.get_layer(name).output.shape[1] for name in layers]
+    assert sizes == [64, 65, 32, 33, 16, 17, 8, 9, 4][-len(sizes) :]
+    images = GENERATOR.random((2, 64, 64, 3)).astype("float32")
+    turn = [[[0, 1, 0], [-1, 0, 0]]]
+    deep = layers[-3:]
+    gaps = gap_by_depth(model, images, turn, deep, search=False)
+    assert np.all(np.isfinite(gaps.feature_warp))
+    np.testing.assert_allclose(gaps.input_warp, 0, atol=1e-4)
+
+
+def test_a_model_without_feature_maps():
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="Expected at least one layer"):
+        gap_by_depth(model, np.zeros((1, 5)), [[[1, 0, 0], [0, 1, 0]]])

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+import keras_stn
+from keras_stn import ops
+from keras_stn.analysis import image_theta
+
+IMAGES = np.random.default_rng(0).random((3, 60, 60, 1)).astype("float32")
+
+
+def with_theta(variant, theta):
+    """A network that predicts the same theta for all images."""
+    model = keras_stn.models.mnist(variant, task="translation")
+    layer = model.get_layer("spatial_transformer")
+    layer._regression.bias.assign(np.ravel(theta) - [1, 0, 0, 0, 1, 0])
+    layer._regression.kernel.assign(np.zeros(layer._regression.kernel.shape))
+    return model
+
+
+THETA = [[0.9, -0.2, 0.3], [0.1, 1.1, -0.4]]
+
+
+@pytest.mark.parametrize("variant", ["stn_c0", "stn_sl1"])
+def test_a_theta_of_the_image_stays(variant):
+    found = image_theta(with_theta(variant, THETA), IMAGES)
+    np.testing.assert_allclose(found, [THETA] * 3, atol=1e-6)
+
+
+def test_a_theta_of_the_map_is_of_a_part_of_the_image():
+    """Its frame are the 52 pixels in the middle that 26 places with a step of 2 span."""
+    found = image_theta(with_theta("stn_c1", THETA), IMAGES)
+    in_pixels = ops.theta_to_pixels(found, (60, 60))
+    expected = ops.theta_to_pixels(np.array([THETA] * 3, "float32"), (52, 52))
+    # Pixel 4 of the image is pixel 0 of the frame.
+    corner = np.array([4, 4, 1])
+    np.testing.assert_allclose(
+        np.array(in_pixels) @ corner, np.array(expected) @ [0, 0, 1] + 4, atol=1e-4
+    )
+    np.testing.assert_allclose(found[:, :, :2], np.array([THETA] * 3)[:, :, :2])
+
+
+def test_needs_a_transformer():
+    model = keras_stn.models.mnist("cnn", task="translation")
+    with pytest.raises(ValueError, match="with one SpatialTransformer"):
+        image_theta(model, IMAGES)

@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+
+from keras_stn.plotting import theta_curves
+
+ROWS = [
+    {"epoch": 1, "loss": 2.0, "theta_scale": 1.0, "theta_shift": 0.0},
+    {"epoch": 2, "loss": 1.0, "theta_scale": 0.9, "theta_shift": 0.5},
+]
+COLUMNS = {"theta_scale": [1.0, 1.1, 1.2]}
+
+
+def test_rows_and_columns():
+    figure = theta_curves({"a": ROWS, "b": COLUMNS})
+    scale, shift = figure.axes
+    assert scale.get_title() == "scale, mean"
+    first, second = scale.get_lines()
+    np.testing.assert_array_equal(first.get_data(), [[1, 2], [1.0, 0.9]])
+    np.testing.assert_array_equal(second.get_data(), [[1, 2, 3], [1.0, 1.1, 1.2]])
+    # A history of an older version has fewer statistics.
+    (only,) = shift.get_lines()
+    assert only.get_color() == first.get_color() != second.get_color()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("histories", [{}, {"a": []}, {"a": [{"loss": 1.0}]}])
+def test_says_what_is_wrong(histories):
+    with pytest.raises(ValueError, match="Expected histories"):
+        theta_curves(histories)
