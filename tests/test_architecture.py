@@ -16,7 +16,7 @@ ALLOWED = {
     "models": {"ops", "transforms", "layers"},
     "datasets": {"ops"},
     "metrics": set(),
-    "analysis": {"ops", "transforms", "layers", "models"},
+    "analysis": {"backend", "ops", "transforms", "layers", "models"},
     "callbacks": {"ops", "transforms", "layers", "models"},
     "plotting": {"ops", "transforms", "layers", "models", "analysis"},
 }

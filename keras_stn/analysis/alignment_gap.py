@@ -47,8 +47,8 @@ def alignment_gap(
 
     Args:
         model: A functional or Sequential model from images to anything.
-        layer: Its layer, or its name, whose output is the feature map, where it is first
-            called; or the symbolic tensor itself. None is the image.
+        layer: Its layer, or its name, whose output is the feature map, where it is
+            first called; or the symbolic tensor itself. None is the image.
         images: Float array of shape `(batch, height, width, channels)`, in Keras' image
             data format; as the model wants them.
         theta: Array of shape `(transforms, 2, 3)`, the warps; none may be singular.

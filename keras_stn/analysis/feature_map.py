@@ -20,8 +20,8 @@ class FeatureMap:
 
     Args:
         model: A functional or Sequential model from images to anything.
-        layer: Its layer, or its name, whose output is the feature map, where it is first
-            called; or the symbolic tensor itself. None is the image.
+        layer: Its layer, or its name, whose output is the feature map, where it is
+            first called; or the symbolic tensor itself. None is the image.
         image_shape: Shape of the images, `(batch, height, width, channels)` in Keras'
             image data format.
         stride: Pixels of the image from one place of the map to the next, if the

@@ -9,9 +9,14 @@ from keras_stn.analysis.alignment_gap import alignment_gap
 from keras_stn.analysis.best_feature_warp import best_feature_warp
 from keras_stn.analysis.places_in_image import map_size
 
-
 # Places along a side that a map must have, so that a turn leaves some in the frame.
-_SIDE = 4
+_SIDE = 6
+# Layers that compute no features of their own.
+_NO_FEATURES = (
+    keras.layers.InputLayer,
+    keras.layers.ZeroPadding2D,
+    keras.layers.Cropping2D,
+)
 
 
 class GapByDepth(NamedTuple):
@@ -73,9 +78,9 @@ def gap_by_depth(
     >>> turns = keras_stn.transforms.Rotation()(np.deg2rad([[45.0], [90.0]]))
     >>> gaps = gap_by_depth(model, images, turns, search=False)
     >>> gaps.layers
-    ('block_1_conv', 'block_1_relu', 'block_2_conv')
+    ('block_1_conv', 'block_1_relu')
     >>> gaps.feature_warp.shape
-    (3, 2)
+    (2, 2)
 
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), equation 1
@@ -116,7 +121,7 @@ def feature_layers(model):
 
     Returns:
         A list of names, from the image on: of each size of map the last layer. Maps
-        with a side of less than four places are left out: no place of theirs stays
+        with a side of less than six places are left out: no place of theirs stays
         within the frame when the image is turned.
 
     Example:
@@ -128,7 +133,7 @@ def feature_layers(model):
     """
     last = {}
     for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer):
+        if isinstance(layer, _NO_FEATURES):
             continue
         try:
             shape = layer.output.shape

@@ -91,7 +91,9 @@ def sampling_grid(images, theta, warped=None, lines=5, titles=None, inches=1.2):
         axis.plot(*middle[:1].T, marker="+", color="tab:red", markersize=5)
         axis.set_xlim(lowest[0], highest[0])
         axis.set_ylim(highest[1], lowest[1])
-    for axis, image in zip(grid[1] if rows == 2 else [], below, strict=False):
+    for axis, image in zip(
+        grid[rows - 1], [] if below is None else below, strict=False
+    ):
         axis.imshow(image, cmap="gray", interpolation="nearest")
     for axis in grid.ravel():
         axis.set_xticks([])

@@ -52,11 +52,10 @@ def test_a_backbone_of_keras_applications():
     model = keras.applications.MobileNetV2((64, 64, 3), weights=None, include_top=False)
     layers = feature_layers(model)
     sizes = [model.get_layer(name).output.shape[1] for name in layers]
-    assert sizes == [64, 65, 32, 33, 16, 17, 8, 9, 4][-len(sizes) :]
+    assert sizes == [32, 16, 8]
     images = GENERATOR.random((2, 64, 64, 3)).astype("float32")
     turn = [[[0, 1, 0], [-1, 0, 0]]]
-    deep = layers[-3:]
-    gaps = gap_by_depth(model, images, turn, deep, search=False)
+    gaps = gap_by_depth(model, images, turn, layers[1:], search=False)
     assert np.all(np.isfinite(gaps.feature_warp))
     np.testing.assert_allclose(gaps.input_warp, 0, atol=1e-4)
 

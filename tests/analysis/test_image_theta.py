@@ -27,7 +27,7 @@ def test_a_theta_of_the_image_stays(variant):
 
 
 def test_a_theta_of_the_map_is_of_a_part_of_the_image():
-    """Its frame are the 52 pixels in the middle that 26 places with a step of 2 span."""
+    """Its frame is the 52 pixels in the middle that 26 places with a step of 2 span."""
     found = image_theta(with_theta("stn_c1", THETA), IMAGES)
     in_pixels = ops.theta_to_pixels(found, (60, 60))
     expected = ops.theta_to_pixels(np.array([THETA] * 3, "float32"), (52, 52))

@@ -31,7 +31,7 @@ CASES = {
     "valid": [layers.Conv2D(1, (3, 5)), layers.AveragePooling2D(2)],
     "strides": [
         layers.Conv2D(1, (5, 3), strides=(2, 1)),
-        layers.Conv2D(1, 3, strides=2),
+        layers.Conv2D(1, 3, strides=(1, 2)),
     ],
     "same": [
         layers.Conv2D(1, 3, strides=2, padding="same"),
