@@ -13,7 +13,8 @@ from keras_stn import (
 from keras_stn.layers import AffineGrid, BilinearSampler, SpatialTransformer
 from keras_stn.version import __version__
 
-# `keras_stn.plotting` needs matplotlib, so it is imported by itself.
+# `keras_stn.plotting` needs matplotlib and `keras_stn.tuning` needs keras_tuner, so
+# they are imported by themselves.
 
 __all__ = [
     "AffineGrid",

@@ -19,6 +19,7 @@ ALLOWED = {
     "analysis": {"backend", "ops", "transforms", "layers", "models"},
     "callbacks": {"ops", "transforms", "layers", "models"},
     "plotting": {"ops", "transforms", "layers", "models", "analysis"},
+    "tuning": {"ops", "transforms", "layers", "models"},
 }
 FILES = sorted((ROOT / "keras_stn").rglob("*.py")) + sorted(
     (ROOT / "train").rglob("*.py")
@@ -72,3 +73,12 @@ def test_backends_are_named_in_one_file_of_the_package(path):
     may |= {"keras_stn/datasets/mnist_tensorflow_datasets.py"}
     if str(path.relative_to(ROOT)) not in may:
         assert not roots & {"tensorflow", "jax", "torch"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_keras_tuner_is_needed_for_searches_only(path):
+    may = {"keras_stn/tuning/hypermodel.py", "train/tuners.py"}
+    if str(path.relative_to(ROOT)) not in may:
+        assert "keras_tuner" not in {
+            module.split(".")[0] for module, _ in imports(path)
+        }

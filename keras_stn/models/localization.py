@@ -3,10 +3,10 @@
 import keras
 from keras import layers
 
-from keras_stn.ops.arguments import check_choice
+from keras_stn.ops.arguments import check_choice, check_width
 
 
-def localization_network(name, input_shape):
+def localization_network(name, input_shape, width=1.0):
     """Builds a localisation network without its last Dense layer.
 
     `SpatialTransformer` adds the last layer itself, with as many units as its family of
@@ -35,12 +35,15 @@ images and maps down to 2x2 |
         name: One of the names above.
         input_shape: Shape of what the network reads, `(height, width, channels)`, or
             `(channels, height, width)` if that is Keras' image data format.
+        width: Multiplies the filters and units; rounded, at least 1. The paper's
+            networks have 1.
 
     Returns:
         A functional `keras.Model`; its layers' names start with `localization`.
 
     Raises:
-        ValueError: If the name is unknown or the input is too small for the network.
+        ValueError: If the name is unknown, the width is not a positive number, or the
+            input is too small for the network.
 
     Example:
 
@@ -52,9 +55,10 @@ images and maps down to 2x2 |
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858)
     """
     check_choice("localization", name, tuple(_BUILDERS))
+    check_width(width)
     inputs = keras.Input(input_shape, name="localization_input")
     try:
-        outputs = _BUILDERS[name](inputs)
+        outputs = _BUILDERS[name](inputs, width)
     except ValueError as error:
         raise ValueError(
             f"The localisation network '{name}' does not fit an input of shape "
@@ -72,6 +76,7 @@ def _halve(x):
 
 
 def _conv(x, filters, index, padding="valid"):
+    filters = max(1, round(filters))
     name = f"localization_conv_{index}"
     return layers.Conv2D(filters, 5, padding=padding, activation="relu", name=name)(x)
 
@@ -85,6 +90,7 @@ def _flatten(x):
 
 
 def _dense(x, units, index):
+    units = max(1, round(units))
     name = f"localization_dense_{index}"
     return layers.Dense(units, activation="relu", name=name)(x)
 
@@ -93,51 +99,53 @@ def _normalize(x, index):
     return layers.BatchNormalization(name=f"localization_norm_{index}")(x)
 
 
-def _cnn(x):
-    x = _conv(_halve(x), 20, 1)
-    x = _conv(_pool(x, 1), 20, 2)
-    return _dense(_flatten(x), 20, 1)
+def _cnn(x, width):
+    x = _conv(_halve(x), 20 * width, 1)
+    x = _conv(_pool(x, 1), 20 * width, 2)
+    return _dense(_flatten(x), 20 * width, 1)
 
 
-def _fcn(x):
+def _fcn(x, width):
     x = _flatten(x)
     for index in (1, 2, 3):
-        x = _dense(x, 32, index)
+        x = _dense(x, 32 * width, index)
     return x
 
 
-def _cnn_m(x):
+def _cnn_m(x, width):
     if _side(x) == 28:
         x = _halve(x)
-    x = _normalize(_conv(x, 24, 1), 1)
+    x = _normalize(_conv(x, 24 * width, 1), 1)
     x = _flatten(_pool(x, 1))
-    x = _normalize(_dense(x, 48, 1), 2)
-    return _normalize(_dense(x, 48, 2), 3)
+    x = _normalize(_dense(x, 48 * width, 1), 2)
+    return _normalize(_dense(x, 48 * width, 2), 3)
 
 
-def _cnn_t(x):
-    x = _conv(_pool(_conv(x, 20, 1), 1), 20, 2)
+def _cnn_t(x, width):
+    x = _pool(_conv(x, 20 * width, 1), 1)
+    x = _conv(x, 20 * width, 2)
     if _side(x) > 20:
         x = _pool(x, 2)
-    return _dense(_flatten(x), 20, 1)
+    return _dense(_flatten(x), 20 * width, 1)
 
 
-def _cnn_s(x):
+def _cnn_s(x, width):
     if _side(x) == 112:
         x = _halve(x)
-    x = _pool(_conv(x, 20, 1), 1)
-    x = _pool(_conv(x, 20, 2), 2)
-    return _dense(_flatten(x), 20, 1)
+    x = _pool(_conv(x, 20 * width, 1), 1)
+    x = _pool(_conv(x, 20 * width, 2), 2)
+    return _dense(_flatten(x), 20 * width, 1)
 
 
-def _svhn(x):
-    x = _conv(x, 32, 1, padding="same")
-    x = _conv(_pool(x, 1), 32, 2, padding="same")
-    return _svhn_small(x)
+def _svhn(x, width):
+    x = _conv(x, 32 * width, 1, padding="same")
+    x = _conv(_pool(x, 1), 32 * width, 2, padding="same")
+    return _svhn_small(x, width)
 
 
-def _svhn_small(x):
-    return _dense(_dense(_flatten(x), 32, 1), 32, 2)
+def _svhn_small(x, width):
+    x = _dense(_flatten(x), 32 * width, 1)
+    return _dense(x, 32 * width, 2)
 
 
 _BUILDERS = {

@@ -1,13 +1,13 @@
 """The paper's SVHN networks."""
 
 import functools
-import math
 
 import keras
 from keras import layers
 
 from keras_stn.models.localization import localization_network
 from keras_stn.models.splice import splice
+from keras_stn.ops.arguments import check_width
 
 # Jaderberg et al.'s classifier, which the paper takes over: the filters of its blocks,
 # the blocks that halve the map, the units of its dense layers.
@@ -86,7 +86,7 @@ def svhn(
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), Table 2
         - [Jaderberg et al., 2015](https://arxiv.org/abs/1506.02025), section 4.2
     """
-    _check_width(width)
+    check_width(width)
     _check_dropout(dropout)
     if localization is None:
         localization = "svhn"
@@ -150,15 +150,6 @@ def _head(width, dropout):
 
 def _scaled(count, width):
     return max(1, round(count * width))
-
-
-def _check_width(width):
-    is_number = isinstance(width, int | float) and not isinstance(width, bool)
-    if not is_number or not 0 < width < math.inf:
-        raise ValueError(
-            "Invalid value for `width`. Expected a positive number: 1 for the paper's "
-            f"network, less for a narrower one. Received: width={width!r}"
-        )
 
 
 def _check_dropout(dropout):

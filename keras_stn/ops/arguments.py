@@ -70,6 +70,16 @@ def check_choice(name, value, choices):
         )
 
 
+def check_width(width):
+    """Raises if what multiplies a network's units is not a positive number."""
+    is_number = isinstance(width, int | float) and not isinstance(width, bool)
+    if not is_number or not 0 < width < float("inf"):
+        raise ValueError(
+            "Invalid value for `width`. Expected a positive number: 1 for the paper's "
+            f"network, less for a narrower one. Received: width={width!r}"
+        )
+
+
 def check_images(images):
     """Raises if `images` is not a batch of numeric images."""
     shape = tuple(images.shape)
