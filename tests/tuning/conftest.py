@@ -22,6 +22,8 @@ def make_hypermodel(**options):
         "loss": "sparse_categorical_crossentropy",
         "metrics": ["accuracy"],
         "localization_width": [0.2, 0.1],
+        # Most of a trial's time here would go into tracing and compiling.
+        "compile_options": {"run_eagerly": True},
     }
     return SpatialTransformerHyperModel(**{**defaults, **options})
 

@@ -13,7 +13,7 @@ TUNERS = {
     "random": (keras_tuner.RandomSearch, {"max_trials": 2}),
     "bayesian": (
         keras_tuner.BayesianOptimization,
-        {"max_trials": 4, "num_initial_points": 3},
+        {"max_trials": 3, "num_initial_points": 2},
     ),
     "hyperband": (keras_tuner.Hyperband, {"max_epochs": 2, "factor": 2}),
 }

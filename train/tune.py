@@ -1,0 +1,290 @@
+"""Searches for the transformer that suits one of the paper's classifiers.
+
+python -m train.tune --dataset mnist --task rotation --max-trials 20
+"""
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import shutil
+import sys
+import warnings
+
+import keras
+import numpy as np
+
+from train import experiment as experiments
+from train import mnist, platform, svhn
+from train.callbacks import TrainingDiverged
+from train.classifier import Classifier
+from train.run_directory import RunDirectory
+from train.trial_data import mnist_data, svhn_data
+from train.trial_table import best_choices, format_table, trial_rows
+from train.trials import TrialHyperModel
+from train.tune_options import dataset_arguments, dimensions, parse
+from train.tuners import make_tuner, role
+
+_SCRIPTS = {"mnist": mnist, "svhn": svhn}
+_DATA = {"mnist": mnist_data, "svhn": svhn_data}
+
+
+def main(arguments=None):
+    """Runs a search and turns expected failures into plain messages.
+
+    Args:
+        arguments: Instead of the command line's.
+
+    Returns:
+        The exit status: 0, 1 if training diverged, 2 if something asked for cannot be
+        done, 130 if interrupted.
+    """
+    try:
+        search(parse(arguments))
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. Repeat the command with --resume to go on; the trial that "
+            "was running begins anew.",
+            file=sys.stderr,
+        )
+        return 130
+    except TrainingDiverged as error:
+        print(f"\nStopped: {error}", file=sys.stderr)
+        return 1
+    except (ValueError, OSError) as error:
+        print(f"\nError: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def search(options):
+    """Searches, trains the best trial again and tests it, in a run directory.
+
+    Args:
+        options: What `train.tune_options.parse` returned.
+
+    Returns:
+        What was written to `result.json`, or None in a worker.
+    """
+    experiment, config = _experiment(options)
+    directory = RunDirectory(options.run_dir or f"runs/{_name(options)}")
+    data = _data(options, config)
+    epochs = config.get("epochs" if experiment.is_full_data else "sample_epochs")
+    if epochs is None:
+        raise ValueError(
+            f"The config '{options.config}' sets 'iterations', which a search cannot "
+            "divide among trials. Give --epochs."
+        )
+    hypermodel = TrialHyperModel(
+        experiment,
+        config,
+        Classifier(experiment.build_model()),
+        data,
+        epochs,
+        options.seed,
+        dimensions(options),
+    )
+    identity = _identity(options, config, data)
+    if role() != "worker":
+        if options.resume:
+            directory.check_same(identity)
+        else:
+            directory.start(identity)
+        _print_plan(options, experiment, data, epochs, directory)
+    rows = _run_trials(options, hypermodel, epochs, directory, identity)
+    return None if rows is None else _finish(options, hypermodel, rows, directory)
+
+
+def _experiment(options, **others):
+    arguments = dataset_arguments(
+        options, **{"variant": "stn_c0", "seed": options.seed, **others}
+    )
+    _, config, experiment = _SCRIPTS[options.dataset].make_experiment(arguments)
+    return experiment, config
+
+
+def _data(options, config):
+    with warnings.catch_warnings():
+        # The plan says it.
+        warnings.filterwarnings("ignore", message="NOT ")
+        return _DATA[options.dataset](options, config["batch_size"])
+
+
+def _name(options):
+    task = [options.task] if options.task else []
+    return "-".join(
+        ["tune", options.dataset, *task, options.algorithm, f"seed{options.seed}"]
+    )
+
+
+def _identity(options, config, data):
+    """What must be the same for a search to go on. Its length may change."""
+    names = ("dataset", "task", "width", "dropout", "algorithm", "seed")
+    searched = {
+        name: [choice for choice in value] if isinstance(value, tuple) else value
+        for name, value in dimensions(options).items()
+    }
+    return {
+        **{name: getattr(options, name) for name in names},
+        "config": config,
+        "mixed_precision": options.mixed_precision,
+        "training_images": len(data.training_rows),
+        "validation_images": len(data.validation_rows),
+        # As JSON has them.
+        "searched": _as_json(searched),
+    }
+
+
+def _as_json(value):
+    if isinstance(value, dict):
+        return {name: _as_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    return value
+
+
+def _run_trials(options, hypermodel, epochs, directory, identity):
+    """Runs or hands out the trials; returns their rows, or None in a worker."""
+    tuner = make_tuner(
+        options.algorithm,
+        hypermodel,
+        options.max_trials,
+        epochs,
+        options.seed,
+        directory.path / "search",
+    )
+    if role() == "worker":
+        tuner.oracle.get_space()  # Waits for the chief, who makes the directory.
+        if directory.config.exists():
+            directory.check_same(identity)
+    is_over = (directory.path / "trials.json").exists()
+    if role() == "alone" or not is_over:
+        try:
+            tuner.search(epochs=epochs, callbacks=_callbacks(directory))
+        except RuntimeError as error:
+            # What KerasTuner raises after three failures in a row.
+            raise ValueError(f"The search was given up: {error}") from error
+    if role() == "worker":
+        print("No more trials. The chief trains and tests the best of them.")
+        return None
+    rows = trial_rows(tuner.oracle.trials.values(), hypermodel)
+    table = format_table(rows)
+    directory.write_json(directory.path / "trials.json", rows)
+    directory.write(
+        directory.path / "trials.txt",
+        lambda path: path.write_text(table + "\n", encoding="utf-8"),
+    )
+    print(f"\n{table}\n", flush=True)
+    return rows
+
+
+def _callbacks(directory):
+    """KerasTuner gives each trial a log of its own and adds its hyperparameters."""
+    is_there = importlib.util.find_spec("tensorboard") is not None
+    if keras.config.backend() != "tensorflow" or not is_there:
+        print("No TensorBoard log: that needs tensorboard, and TensorFlow as backend.")
+        return []
+    return [keras.callbacks.TensorBoard(str(directory.tensorboard), write_graph=False)]
+
+
+def _finish(options, hypermodel, rows, directory):
+    """Trains the best trial again and tests it; writes what came out."""
+    choices = best_choices(rows)
+    print(f"Best      {_as_text(choices)}")
+    results = [
+        _train_again(options, hypermodel, choices, seed, directory)
+        for seed in range(options.seed, options.seed + options.seeds)
+    ]
+    errors = [result["error"] for result in results]
+    # The first seed's: to choose by the test error would be to tune on the test set.
+    first = _final_directory(directory, options.seed)
+    directory.write(directory.model, lambda path: shutil.copyfile(first.model, path))
+    result = {
+        "name": directory.path.name,
+        "error": float(np.mean(errors)),
+        "errors": errors,
+        "seeds": [result["seed"] for result in results],
+        "choices": choices,
+        "validation_error": rows[0]["validation_error"],
+        "trials": len(rows),
+        "search_minutes": sum(row.get("seconds", 0) for row in rows) / 60,
+        **{
+            name: results[0][name]
+            for name in ("data", "is_full_data", "images", "parameters", "device")
+        },
+        "versions": platform.versions()
+        | {"keras_tuner": importlib.metadata.version("keras-tuner")},
+    }
+    directory.write_json(directory.result, result)
+    print(
+        f"\nTest error {result['error']:.2f} % (seeds: {len(errors)}, from "
+        f"{min(errors):.2f} to {max(errors):.2f}); validation error of the best of "
+        f"{len(rows)} trials {result['validation_error']:.2f} %"
+    )
+    print(
+        f"Written to {directory.path}: result.json, trials.json, trials.txt, "
+        "model.keras (of the first seed)"
+    )
+    return result
+
+
+def _train_again(options, hypermodel, choices, seed, directory):
+    """One training on the whole training set, by the training scripts' own code."""
+    keras.utils.clear_session()
+    own = _final_directory(directory, seed)
+    multiplier = choices.get("localization_lr_multiplier", 1.0)
+    arguments = dataset_arguments(
+        options,
+        variant=choices["variant"],
+        seed=seed,
+        run_dir=own.path,
+        epochs=options.final_epochs or options.epochs,
+        learning_rate=choices["learning_rate"],
+        localization_lr_multiplier=multiplier,
+    )
+    if own.config.exists():
+        arguments.append("--resume")
+    run_options, config, experiment = _SCRIPTS[options.dataset].make_experiment(
+        arguments
+    )
+    experiment = dataclasses.replace(
+        experiment,
+        name=f"{directory.path.name}-final-seed{seed}",
+        settings={**experiment.settings, **choices},
+        build_model=lambda: hypermodel.network(choices),
+    )
+    print(f"\nTraining the best again on all training images, seed {seed}\n")
+    return experiments.run(experiment, config, run_options)
+
+
+def _final_directory(directory, seed):
+    return RunDirectory(directory.path / f"final-seed{seed}")
+
+
+def _print_plan(options, experiment, data, epochs, directory):
+    lines = {
+        "search": f"{options.algorithm}, at most {options.max_trials} trials of up to "
+        f"{epochs} epochs of {data.steps} steps",
+        "device": platform.device_name(),
+        "data": f"{len(data.training_rows):,} images to train on and "
+        f"{len(data.validation_rows):,} others of the training set to validate on. "
+        f"{experiment.source}",
+        "results": str(directory.path),
+    }
+    for name, text in lines.items():
+        print(f"{name:<10}{text}")
+    if not experiment.is_full_data:
+        print("NOTE      This is not the full data set; expect a higher error.")
+    if role() == "chief":
+        print("NOTE      This is the chief: it waits for workers and runs no trial.")
+    print(flush=True)
+
+
+def _as_text(choices):
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in choices.items()
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""KerasTuner's searches, alone or as one of several processes.
+
+With the environment variables of KerasTuner, `KERASTUNER_TUNER_ID`,
+`KERASTUNER_ORACLE_IP` and `KERASTUNER_ORACLE_PORT`, the process whose id contains
+"chief" hands out the trials and the others run them.
+"""
+
+import os
+import time
+
+import keras_tuner
+
+# KerasTuner's own limit; see `make_tuner`.
+_MAX_FAILURES = 3
+_VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+
+
+class _Patient:
+    """A tuner that waits a second before it asks again.
+
+    Where Hyperband has nothing to do for a worker until another has finished,
+    KerasTuner 1.4.8 asks again at once, and a worker that waits takes a whole core.
+    """
+
+    _began = True
+
+    def pre_create_trial(self):
+        """Waits if the last question brought no trial."""
+        if not self._began:
+            time.sleep(1)
+        self._began = False
+        super().pre_create_trial()
+
+    def on_trial_begin(self, trial):
+        """Notes that there is one."""
+        self._began = True
+        super().on_trial_begin(trial)
+
+
+class _RandomSearch(_Patient, keras_tuner.RandomSearch):
+    pass
+
+
+class _BayesianOptimization(_Patient, keras_tuner.BayesianOptimization):
+    pass
+
+
+class _Hyperband(_Patient, keras_tuner.Hyperband):
+    pass
+
+
+ALGORITHMS = ("random", "bayesian", "hyperband")
+
+
+def role():
+    """Returns `"alone"`, `"chief"` or `"worker"`, by the environment.
+
+    Raises:
+        ValueError: If only some of KerasTuner's variables are set.
+    """
+    found = [name for name in _VARIABLES if os.environ.get(name)]
+    if not found:
+        return "alone"
+    if len(found) < len(_VARIABLES):
+        raise ValueError(
+            f"A search by several processes needs {', '.join(_VARIABLES)} in the "
+            f"environment, a search by one none of them. Received: {', '.join(found)}"
+        )
+    return "chief" if "chief" in os.environ[_VARIABLES[0]] else "worker"
+
+
+def make_tuner(algorithm, hypermodel, max_trials, epochs, seed, directory):
+    """Makes a tuner, or takes up the search that a directory holds.
+
+    Args:
+        algorithm: One of `ALGORITHMS`.
+        hypermodel: A `train.trials.TrialHyperModel`.
+        max_trials: When to stop. Hyperband, which has no such limit, goes through its
+            brackets again and again until then.
+        epochs: Of a trial; of the longest with Hyperband.
+        seed: Of what is drawn.
+        directory: For the trials.
+
+    Raises:
+        ValueError: If what the directory holds is not a search.
+    """
+    several = role() != "alone"
+    options = {
+        "objective": keras_tuner.Objective(hypermodel.objective, "max"),
+        # KerasTuner takes 0 for no seed.
+        "seed": seed + 1,
+        "directory": directory.parent,
+        "project_name": directory.name,
+        "overwrite": False,
+        # When it gives up, KerasTuner 1.4.8 raises while it holds the oracle's lock: a
+        # chief would wait for that lock for ever.
+        "max_consecutive_failed_trials": max_trials + 1 if several else _MAX_FAILURES,
+    }
+    try:
+        if algorithm == "random":
+            return _RandomSearch(hypermodel, max_trials=max_trials, **options)
+        if algorithm == "bayesian":
+            # Our choice. KerasTuner's default, three for each dimension, is more trials
+            # than most searches have.
+            first = max(3, max_trials // 3)
+            return _BayesianOptimization(
+                hypermodel, max_trials=max_trials, num_initial_points=first, **options
+            )
+        tuner = _Hyperband(
+            hypermodel, max_epochs=epochs, hyperband_iterations=None, **options
+        )
+    except (KeyError, ValueError) as error:
+        if not directory.exists():
+            raise
+        raise ValueError(
+            f"The search in {directory} cannot be taken up: {error}. Choose another "
+            "--run-dir to begin a new one."
+        ) from error
+    if role() != "worker":
+        tuner.oracle.max_trials = max_trials
+    return tuner
