@@ -112,7 +112,7 @@ def _parser():
     add = parser.add_argument_group("the search").add_argument
     add("--algorithm", choices=ALGORITHMS, default="hyperband", help="KerasTuner's")
     add("--max-trials", type=positive_int, default=20, help="when to stop")
-    add("--config", default="laptop", help="recipe for all that is not searched")
+    add("--config", help="recipe for the rest; default: that of the data set's script")
     add(
         "--epochs",
         type=positive_int,

@@ -1,0 +1,249 @@
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from train.tune import main
+
+
+@pytest.fixture
+def small_search(data_dir, tmp_path):
+    """Arguments of a search that takes seconds, with one epoch a trial."""
+    return [
+        *("--data-dir", str(data_dir)),
+        *("--run-dir", str(tmp_path / "run")),
+        *("--algorithm", "random"),
+        *("--max-trials", "2"),
+        *("--epochs", "1"),
+        *("--batch-size", "50"),
+        *("--train-images", "100"),
+        *("--validation-split", "0.2"),
+        *("--seeds", "2"),
+        *("--test-passes", "1"),
+        *("--localization", "fcn"),
+    ]
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def test_leaves_everything_in_the_run_directory(small_search, tmp_path, capsys):
+    assert main(small_search) == 0
+    run_dir = tmp_path / "run"
+    names = {path.name for path in run_dir.iterdir()}
+    expected = {
+        "config.json",
+        "final-seed0",
+        "final-seed1",
+        "model.keras",
+        "result.json",
+        "search",
+        "trials.json",
+        "trials.txt",
+    }
+    assert expected <= names <= expected | {"tensorboard"}
+    rows = read(run_dir / "trials.json")
+    assert [row["status"] for row in rows] == ["COMPLETED"] * 2
+    assert rows[0]["validation_error"] <= rows[1]["validation_error"]
+    result = read(run_dir / "result.json")
+    assert result["choices"] == rows[0]["choices"]
+    assert result["error"] == pytest.approx(np.mean(result["errors"]))
+    assert result["seeds"] == [0, 1]
+    for seed, error in zip(result["seeds"], result["errors"], strict=True):
+        final = read(run_dir / f"final-seed{seed}" / "result.json")
+        assert final["error"] == error
+        # All training images, not the part that trials had.
+        assert final["images"] == {"train": 200, "test": 50}
+        assert final["config"]["learning_rate"] == result["choices"]["learning_rate"]
+    model = keras.saving.load_model(run_dir / "model.keras")
+    assert model.name == result["choices"]["variant"]
+    assert model.count_params() == rows[0]["parameters"] == result["parameters"]
+    table = (run_dir / "trials.txt").read_text()
+    printed = capsys.readouterr().out
+    assert table in printed
+    for part in ("100 images to train on and 40 others", "Running Trial #2"):
+        assert part in printed
+    assert f"Test error {result['error']:.2f} %" in printed
+
+    # It is not run over, goes on only as it was begun, and can be made longer.
+    assert main(small_search) == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert main([*small_search, "--resume", "--train-images", "50"]) == 2
+    assert "training_images: 100 there, 50 now" in capsys.readouterr().err
+    assert main([*small_search, "--resume", "--max-trials", "3"]) == 0
+    longer = {row["trial"]: row for row in read(run_dir / "trials.json")}
+    assert len(longer) == 3
+    for row in rows:
+        assert longer[row["trial"]] == row
+
+
+@pytest.mark.tensorflow
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorboard") is None, reason="needs tensorboard"
+)
+def test_tensorboard_knows_the_hyperparameters(small_search, tmp_path):
+    from tensorboard.backend.event_processing import event_accumulator
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    arguments = ["--max-trials", "1", "--seeds", "1"]
+    assert main([*small_search, *arguments]) == 0
+    folder = tmp_path / "run" / "tensorboard" / "0" / "execution0"
+    events = event_accumulator.EventAccumulator(str(folder))
+    events.Reload()
+    content = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
+    data = plugin_data_pb2.HParamsPluginData.FromString(content)
+    names = set(data.session_start_info.hparams)
+    assert {"variant", "learning_rate", "transform", "localization"} <= names
+
+
+def test_a_search_that_always_diverges(small_search, tmp_path, capsys):
+    arguments = ["--learning-rate", "1e30", "--max-trials", "5", "--variant", "cnn"]
+    assert main([*small_search, *arguments, "--depth", "0"]) == 2
+    printed = capsys.readouterr().err
+    assert "The search was given up" in printed
+    assert "The loss became" in printed
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--validation-split", "0.001"], "leaves 0 to validate on"),
+        (["--train-images", "10"], "one batch of 50"),
+        (["--data-dir", "/no/such/folder"], "/no/such/folder"),
+        (["--depth", "3"], "must be from 0 to 2"),
+        (["--localization", "resnet"], "localization='resnet'"),
+        (["--config", "nothing"], "Expected one of ['laptop', 'paper']"),
+        (["--width", "0.5"], "--width is an option of --dataset svhn"),
+        (["--resume"], "holds no run to go on with"),
+    ],
+)
+def test_says_what_is_wrong(small_search, tmp_path, capsys, arguments, message):
+    assert main([*small_search, *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_needs_epochs(small_search, tmp_path, capsys):
+    position = small_search.index("--epochs")
+    del small_search[position : position + 2]
+    assert main([*small_search, "--config", "paper"]) == 2
+    assert "Give --epochs" in capsys.readouterr().err
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "train.tune", *arguments]
+
+
+def wait_for(condition, process, seconds=300):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the process ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def statuses(folder):
+    """The trials on disk and how they stand; a file may be in the middle of writing."""
+    found = {}
+    for path in folder.glob("trial_*/trial.json"):
+        with contextlib.suppress(ValueError):
+            found[path.parent.name] = read(path)["status"]
+    return found
+
+
+def without_times(path):
+    return [{**row, "seconds": None} for row in read(path)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["random", "hyperband"])
+def test_a_killed_search_goes_on_to_the_same_trials(small_search, tmp_path, algorithm):
+    """Killed by the system in its third trial; what it had is kept, not run again."""
+    arguments = [*small_search, "--algorithm", algorithm, "--max-trials", "5"]
+    arguments += ["--epochs", "3", "--seeds", "1"]
+    whole = tmp_path / "whole"
+    finished = subprocess.run(command(*arguments, "--run-dir", whole), check=False)
+    assert finished.returncode == 0
+
+    process = subprocess.Popen(command(*arguments))
+    folder = tmp_path / "run" / "search"
+    wait_for(lambda: list(statuses(folder).values()).count("COMPLETED") == 2, process)
+    wait_for(lambda: len(statuses(folder)) == 3, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.h5")}
+    kept = [name for name, status in statuses(folder).items() if status == "COMPLETED"]
+    assert not (tmp_path / "run" / "trials.json").exists()
+
+    resumed = subprocess.run(
+        command(*arguments, "--resume"), capture_output=True, text=True, check=False
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Reloading Tuner" in resumed.stdout
+    assert resumed.stdout.count("Running Trial") == 5 - len(kept)
+    for path, changed in before.items():
+        if path.parent.name in kept:
+            assert path.stat().st_mtime_ns == changed
+    expected = without_times(whole / "trials.json")
+    assert without_times(tmp_path / "run" / "trials.json") == expected
+
+
+@pytest.mark.slow
+def test_one_chief_and_two_workers(small_search, tmp_path):
+    """On loopback; the second worker is killed, and started again under its name."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = [*small_search, "--max-trials", "6", "--epochs", "2", "--seeds", "1"]
+    arguments += ["--algorithm", "hyperband"]
+
+    def start(name):
+        environment = {
+            **os.environ,
+            "KERASTUNER_TUNER_ID": name,
+            "KERASTUNER_ORACLE_IP": "127.0.0.1",
+            "KERASTUNER_ORACLE_PORT": str(port),
+        }
+        with (tmp_path / f"{name}.log").open("a") as log:
+            return subprocess.Popen(
+                command(*arguments),
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def log(name):
+        return (tmp_path / f"{name}.log").read_text()
+
+    processes = {name: start(name) for name in ("chief", "worker0", "worker1")}
+    try:
+        # KerasTuner prints the trials of all in the chief.
+        wait_for(lambda: "Epoch 1/" in log("worker1"), processes["worker1"])
+        processes["worker1"].kill()
+        processes["worker1"].wait()
+        processes["worker1"] = start("worker1")
+        for name in ("worker0", "worker1", "chief"):
+            assert processes[name].wait(timeout=400) == 0, log(name)
+    finally:
+        for process in processes.values():
+            process.kill()
+    rows = read(tmp_path / "run" / "trials.json")
+    assert [row["status"] for row in rows] == ["COMPLETED"] * 6
+    assert (tmp_path / "run" / "result.json").exists()
+    assert "This is the chief" in log("chief")
+    assert "Epoch" not in log("chief").split("Training the best again")[0]
+    for name in ("worker0", "worker1"):
+        assert "Epoch" in log(name)
+        assert "No more trials" in log(name)
+        assert "Test error" not in log(name)
