@@ -75,13 +75,20 @@ def test_leaves_everything_in_the_run_directory(small_search, tmp_path, capsys):
         assert part in printed
     assert f"Test error {result['error']:.2f} %" in printed
 
-    # It is not run over, goes on only as it was begun, and can be made longer.
+    # It is not run over, and goes on only as it was begun.
     assert main(small_search) == 2
     assert "already holds a run" in capsys.readouterr().err
     assert main([*small_search, "--resume", "--train-images", "50"]) == 2
     assert "training_images: 100 there, 50 now" in capsys.readouterr().err
-    assert main([*small_search, "--resume", "--max-trials", "3"]) == 0
-    longer = {row["trial"]: row for row in read(run_dir / "trials.json")}
+
+
+@pytest.mark.slow
+def test_a_search_can_be_made_longer(small_search, tmp_path):
+    path = tmp_path / "run" / "trials.json"
+    assert main([*small_search, "--seeds", "1"]) == 0
+    rows = read(path)
+    assert main([*small_search, "--seeds", "1", "--resume", "--max-trials", "3"]) == 0
+    longer = {row["trial"]: row for row in read(path)}
     assert len(longer) == 3
     for row in rows:
         assert longer[row["trial"]] == row
