@@ -42,17 +42,19 @@ def best_choices(rows):
 
 
 def format_table(rows):
-    """Returns the rows as text, one line each."""
-    names = ["trial", "validation_error", "epochs", "minutes", "parameters"]
+    """Returns the rows as text, one line each.
+
+    Under "from" is the trial that Hyperband went on with.
+    """
+    names = ["trial", "from", "error %", "epochs", "minutes", "parameters"]
     choices = list(dict.fromkeys(name for row in rows for name in row["choices"]))
-    header = [*names, *choices]
-    header[1] = "error %"
-    lines = [header]
+    lines = [[*names, *choices]]
     for row in rows:
         error = row.get("validation_error")
         lines.append(
             [
                 row["trial"],
+                row.get("continues", ""),
                 row["status"].lower() if error is None else f"{error:.2f}",
                 _number(row.get("epochs")),
                 f"{row['seconds'] / 60:.2f}" if "seconds" in row else "",

@@ -6,6 +6,7 @@ python -m train.tune --dataset mnist --task rotation --max-trials 20
 import dataclasses
 import importlib.metadata
 import importlib.util
+import json
 import shutil
 import sys
 import warnings
@@ -119,27 +120,15 @@ def _name(options):
 def _identity(options, config, data):
     """What must be the same for a search to go on. Its length may change."""
     names = ("dataset", "task", "width", "dropout", "algorithm", "seed")
-    searched = {
-        name: [choice for choice in value] if isinstance(value, tuple) else value
-        for name, value in dimensions(options).items()
-    }
     return {
         **{name: getattr(options, name) for name in names},
         "config": config,
         "mixed_precision": options.mixed_precision,
         "training_images": len(data.training_rows),
         "validation_images": len(data.validation_rows),
-        # As JSON has them.
-        "searched": _as_json(searched),
+        # As it is read from JSON, where tuples are lists.
+        "searched": json.loads(json.dumps(dimensions(options))),
     }
-
-
-def _as_json(value):
-    if isinstance(value, dict):
-        return {name: _as_json(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(item) for item in value]
-    return value
 
 
 def _run_trials(options, hypermodel, epochs, directory, identity):
@@ -156,8 +145,7 @@ def _run_trials(options, hypermodel, epochs, directory, identity):
         tuner.oracle.get_space()  # Waits for the chief, who makes the directory.
         if directory.config.exists():
             directory.check_same(identity)
-    is_over = (directory.path / "trials.json").exists()
-    if role() == "alone" or not is_over:
+    if role() != "chief" or not _is_over(options, directory):
         try:
             tuner.search(epochs=epochs, callbacks=_callbacks(directory))
         except RuntimeError as error:
@@ -175,6 +163,12 @@ def _run_trials(options, hypermodel, epochs, directory, identity):
     )
     print(f"\n{table}\n", flush=True)
     return rows
+
+
+def _is_over(options, directory):
+    """Whether a chief, who cannot ask for trials himself, has no more to hand out."""
+    path = directory.path / "trials.json"
+    return path.exists() and len(directory.read_json(path)) >= options.max_trials
 
 
 def _callbacks(directory):

@@ -1,8 +1,22 @@
-"""KerasTuner's searches, alone or as one of several processes.
+"""KerasTuner's searches, alone or by several processes, on one machine or more.
 
-With the environment variables of KerasTuner, `KERASTUNER_TUNER_ID`,
-`KERASTUNER_ORACLE_IP` and `KERASTUNER_ORACLE_PORT`, the process whose id contains
-"chief" hands out the trials and the others run them.
+Several processes run the same command, each with KerasTuner's three variables in its
+environment. The one whose id contains "chief" hands out the trials and in the end
+trains the best; the others run them:
+
+    export KERASTUNER_ORACLE_IP=<the chief's address> KERASTUNER_ORACLE_PORT=8000
+    KERASTUNER_TUNER_ID=chief python -m train.tune --run-dir <a folder that all share>
+    KERASTUNER_TUNER_ID=worker0 python -m train.tune ...   # the same options
+    KERASTUNER_TUNER_ID=worker1 python -m train.tune ...
+
+- The folder must be shared: a Hyperband worker goes on with another's weights.
+- The protocol is neither encrypted nor protected by a password: in a trusted network
+  only.
+- A worker that died is started again with the same id, and gets its trial again. Until
+  then the chief waits for it, as KerasTuner has no limit for that.
+- If the chief died, end the workers too, and start all again, the chief with
+  `--resume`: the trials that were running begin anew.
+- The chief needs up to 20 seconds to see that all workers are done.
 """
 
 import os

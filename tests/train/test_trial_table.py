@@ -50,10 +50,10 @@ def test_rows():
 def test_table():
     lines = format_table(trial_rows(TRIALS, HYPERMODEL)).splitlines()
     assert lines[0].split() == (
-        "trial error % epochs minutes parameters variant localization "
+        "trial from error % epochs minutes parameters variant localization "
         "learning_rate".split()
     )
-    assert lines[1].split() == "2 10.00 3 1.50 1,234 stn_sl1 fcn -".split()
+    assert lines[1].split() == "2 0 10.00 3 1.50 1,234 stn_sl1 fcn -".split()
     assert "0.00123" in lines[2]
     assert lines[3].split()[:3] == ["1", "failed", "stn_c0"]
 
