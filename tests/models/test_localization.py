@@ -57,6 +57,26 @@ def test_names_say_what_they_are():
     assert all(layer.name.startswith("localization") for layer in network.layers)
 
 
+@pytest.mark.parametrize(
+    "name", ["cnn", "fcn", "cnn-m", "cnn-t", "cnn-s", "svhn", "svhn-small"]
+)
+def test_width(name):
+    whole = localization_network(name, (28, 28, 1))
+    half = localization_network(name, (28, 28, 1), width=0.5)
+    for layer, narrow in zip(whole.layers, half.layers, strict=True):
+        assert type(layer) is type(narrow)
+        if "conv" in layer.name or "dense" in layer.name:
+            assert narrow.output.shape[-1] == layer.output.shape[-1] // 2
+    tiny = localization_network(name, (28, 28, 1), width=0.001)
+    assert tiny.output_shape == (None, 1)
+
+
+@pytest.mark.parametrize("width", [0, -1, True, "1", float("nan"), float("inf")])
+def test_width_is_a_positive_number(width):
+    with pytest.raises(ValueError, match="`width`. Expected a positive number"):
+        localization_network("fcn", (28, 28, 1), width=width)
+
+
 def test_unknown_name():
     with pytest.raises(ValueError, match="Received: localization='resnet'"):
         localization_network("resnet", (28, 28, 1))

@@ -28,6 +28,26 @@ def data_dir(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def numbers(tmp_path_factory):
+    """An array file of few numbers that are easy to tell apart."""
+    generator = np.random.default_rng(0)
+    prototypes = generator.random((4, 64, 64, 3))
+    digits = np.array([[1, 10], [2, 10], [1, 2], [2, 1]])
+    digits = np.pad(digits, ((0, 0), (0, 3)), constant_values=10)
+
+    def draw(count):
+        kinds = np.arange(count) % 4
+        noise = generator.normal(scale=0.05, size=(count, 64, 64, 3))
+        images = (255 * (prototypes[kinds] + noise).clip(0, 1)).astype("uint8")
+        return images, digits[kinds].astype("uint8")
+
+    (x_train, y_train), (x_test, y_test) = draw(80), draw(20)
+    path = tmp_path_factory.mktemp("data") / "numbers.npz"
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return path
+
+
 @pytest.fixture
 def small_run(data_dir, tmp_path):
     """Arguments of a run that takes seconds."""

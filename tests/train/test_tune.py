@@ -94,6 +94,22 @@ def test_a_search_can_be_made_longer(small_search, tmp_path):
         assert longer[row["trial"]] == row
 
 
+def test_house_numbers(numbers, tmp_path):
+    """With a transformer on the second map: of eight, the localisation reads any."""
+    arguments = [
+        *("--dataset", "svhn", "--width", "0.05", "--data-dir", str(numbers)),
+        *("--run-dir", str(tmp_path / "run")),
+        *("--algorithm", "bayesian", "--max-trials", "1", "--epochs", "1"),
+        *("--batch-size", "20", "--validation-split", "0.25", "--seeds", "1"),
+        *("--variant", "stn_sl", "--depth", "2", "--localization", "svhn-small"),
+    ]
+    assert main(arguments) == 0
+    result = read(tmp_path / "run" / "result.json")
+    assert result["choices"]["variant"] == "stn_sl2"
+    assert result["images"] == {"train": 80, "test": 20}
+    assert 0 <= result["validation_error"] <= 100
+
+
 @pytest.mark.tensorflow
 @pytest.mark.skipif(
     importlib.util.find_spec("tensorboard") is None, reason="needs tensorboard"
