@@ -19,10 +19,12 @@ trains the best; the others run them:
 - The chief needs up to 20 seconds to see that all workers are done.
 """
 
+import json
 import os
 import time
 
 import keras_tuner
+from keras_tuner.src import utils as keras_tuner_utils
 
 # KerasTuner's own limit; see `make_tuner`.
 _MAX_FAILURES = 3
@@ -98,6 +100,7 @@ def make_tuner(algorithm, hypermodel, max_trials, epochs, seed, directory):
     Raises:
         ValueError: If what the directory holds is not a search.
     """
+    keras_tuner_utils.save_json = _save_whole
     several = role() != "alone"
     options = {
         "objective": keras_tuner.Objective(hypermodel.objective, "max"),
@@ -133,3 +136,17 @@ def make_tuner(algorithm, hypermodel, max_trials, epochs, seed, directory):
     if role() != "worker":
         tuner.oracle.max_trials = max_trials
     return tuner
+
+
+def _save_whole(path, content):
+    """Writes a JSON file whole or not at all, in the place of KerasTuner's writer.
+
+    KerasTuner 1.4.8 empties the file first. A search that was killed just then, as its
+    state is written before and after every trial, could not be taken up again.
+    """
+    text = json.dumps(content)
+    unfinished = f"{path}.unfinished_{os.getpid()}"
+    with open(unfinished, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(unfinished, path)
+    return text

@@ -106,3 +106,23 @@ def test_a_damaged_search(environment, nothing, tmp_path):
     (folder / "oracle.json").write_text('{"half')
     with pytest.raises(ValueError, match="cannot be taken up: .*another --run-dir"):
         tuners.make_tuner("random", nothing, 2, 1, 0, folder)
+
+
+def test_files_are_written_whole(environment, nothing, tmp_path, monkeypatch):
+    """A process that dies while it writes leaves the file that was there."""
+    folder = tmp_path / "search"
+    tuner = tuners.make_tuner("random", nothing, 2, 1, 0, folder)
+    tuner.search(epochs=1, verbose=0)
+    before = (folder / "oracle.json").read_bytes()
+
+    def die(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", die)
+    tuner.oracle.max_trials = 3
+    with pytest.raises(KeyboardInterrupt):
+        tuner.search(epochs=1, verbose=0)
+    monkeypatch.undo()
+    assert (folder / "oracle.json").read_bytes() == before
+    again = tuners.make_tuner("random", nothing, 2, 1, 0, folder)
+    assert len(again.oracle.trials) == 2
