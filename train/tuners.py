@@ -21,6 +21,7 @@ trains the best; the others run them:
 
 import json
 import os
+import shutil
 import time
 
 import keras_tuner
@@ -114,6 +115,8 @@ def make_tuner(algorithm, hypermodel, max_trials, epochs, seed, directory):
         "max_consecutive_failed_trials": max_trials + 1 if several else _MAX_FAILURES,
     }
     try:
+        if role() != "worker":
+            _forget_unknown_trials(directory)
         if algorithm == "random":
             return _RandomSearch(hypermodel, max_trials=max_trials, **options)
         if algorithm == "bayesian":
@@ -150,3 +153,18 @@ def _save_whole(path, content):
         file.write(text)
     os.replace(unfinished, path)
     return text
+
+
+def _forget_unknown_trials(directory):
+    """Removes what was written of a trial before the search knew of it.
+
+    KerasTuner 1.4.8 writes the trial first. One that was killed in between would count
+    as a trial, but never be run; without it, it is drawn again.
+    """
+    state = directory / "oracle.json"
+    if not state.exists():
+        return
+    known = json.loads(state.read_text(encoding="utf-8"))["start_order"]
+    for folder in directory.glob("trial_*"):
+        if folder.name.removeprefix("trial_") not in known:
+            shutil.rmtree(folder)

@@ -126,3 +126,21 @@ def test_files_are_written_whole(environment, nothing, tmp_path, monkeypatch):
     assert (folder / "oracle.json").read_bytes() == before
     again = tuners.make_tuner("random", nothing, 2, 1, 0, folder)
     assert len(again.oracle.trials) == 2
+
+
+def test_a_trial_that_the_search_did_not_know_yet(environment, nothing, tmp_path):
+    folder = tmp_path / "search"
+    tuner = tuners.make_tuner("random", nothing, 2, 1, 0, folder)
+    tuner.search(epochs=1, verbose=0)
+    trial = (folder / "trial_1" / "trial.json").read_text()
+    (folder / "trial_2").mkdir()
+    (folder / "trial_2" / "trial.json").write_text(
+        trial.replace('"COMPLETED"', '"RUNNING"').replace(
+            '"trial_id": "1"', '"trial_id": "2"'
+        )
+    )
+    again = tuners.make_tuner("random", nothing, 4, 1, 0, folder)
+    assert len(again.oracle.trials) == 2
+    again.search(epochs=1, verbose=0)
+    assert {t.status for t in again.oracle.trials.values()} == {"COMPLETED"}
+    assert len(again.oracle.trials) == 4
