@@ -30,7 +30,7 @@ def select(data, train_images=None, test_images=None, validation_split=0.0):
         if count is not None and count < len(images):
             first = slice(0, count)
             data = data._replace(
-                **{f"x_{split}": _part(images, first), f"y_{split}": labels[first]}
+                **{f"x_{split}": part(images, first), f"y_{split}": labels[first]}
             )
             kind = "Trained" if split == "train" else "Tested"
             notes.append(f"{kind} on the first {count:,} of {len(images):,}.")
@@ -50,9 +50,9 @@ def _hold_out(data, fraction):
     first, last = slice(0, total - held_out), slice(total - held_out, total)
     images, labels = data.x_train, data.y_train
     held = data._replace(
-        x_train=_part(images, first),
+        x_train=part(images, first),
         y_train=labels[first],
-        x_test=_part(images, last),
+        x_test=part(images, last),
         y_test=labels[last],
     )
     note = (
@@ -62,5 +62,14 @@ def _hold_out(data, fraction):
     return held, note
 
 
-def _part(images, rows):
+def part(images, rows):
+    """Some of the images of a data set; those on disk stay there.
+
+    Args:
+        images: `x_train` or `x_test` of what `load_mnist` or `load_svhn` returned.
+        rows: What NumPy takes for indices.
+
+    Returns:
+        The same kind of images.
+    """
     return images[rows] if isinstance(images, np.ndarray) else images.part(rows)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_stn.datasets import HouseNumbers, TransformedMNIST, load_mnist, load_svhn
+from train.selection import part
 
 # So that validation images are not transformed by the draws of training or test.
 _VALIDATION_SEED = 1_000_003
@@ -82,7 +83,7 @@ class TrialData:
 
     def _dataset(self, rows, **options):
         return self._make_dataset(
-            _Rows(self._images, rows), self._labels[rows], self.training_rows, **options
+            part(self._images, rows), self._labels[rows], self.training_rows, **options
         )
 
 
@@ -123,21 +124,3 @@ def _trial_data(options, batch_size, loaded, make_dataset):
         batch_size,
         options.seed,
     )
-
-
-class _Rows:
-    """Some rows of images that may stay on disk until they are read."""
-
-    def __init__(self, images, rows):
-        self._images, self._rows = images, rows
-        self.dtype = images.dtype
-        self.shape = (len(rows), *images.shape[1:])
-
-    def __len__(self):
-        return len(self._rows)
-
-    def __getitem__(self, index):
-        return self._images[self._rows[index]]
-
-    def __array__(self, dtype=None, copy=None):
-        return np.asarray(self[:], dtype)

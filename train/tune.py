@@ -69,7 +69,7 @@ def search(options):
     experiment, config = _experiment(options)
     directory = RunDirectory(options.run_dir or f"runs/{_name(options)}")
     data = _data(options, config)
-    epochs = config.get("epochs" if experiment.is_full_data else "sample_epochs")
+    epochs = config.get("sample_epochs" if experiment.has_few_images else "epochs")
     if epochs is None:
         raise ValueError(
             f"The config '{options.config}' sets 'iterations', which a search cannot "
