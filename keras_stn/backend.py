@@ -198,6 +198,19 @@ def runs_on_cpu():
     return True
 
 
+def on_cpu():
+    """A scope in which tensors live on a CPU of this process.
+
+    On JAX `keras.device("cpu")` means the first CPU of all processes that are
+    connected, which need not be one of this process.
+    """
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    return keras.device("cpu")
+
+
 def as_complex(real, imaginary):
     """Makes complex numbers of two float tensors of the same shape and dtype.
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from keras_stn.callbacks import ThetaMonitor
 from keras_stn.layers import SpatialTransformer
-from train import platform
+from train import platform, workers
 from train.callbacks import ErrorAndSpeed, SaveProgress, StopOnNaN, TrainingDiverged
 from train.optimizers import make_optimizer
 from train.options import recipe_name
 from train.run_directory import RunDirectory
+from train.strategy import OnOneDevice, make_strategy
 
 
 @dataclasses.dataclass
@@ -68,7 +69,13 @@ def main(make_experiment, arguments=None):
         The exit status: 0, 1 if training diverged, 2 if something asked for cannot be
         done, 130 if interrupted.
     """
+    with workers.failing_together() as leave:
+        return leave(_main(make_experiment, arguments))
+
+
+def _main(make_experiment, arguments):
     try:
+        workers.join(arguments)
         options, config, experiment = make_experiment(arguments)
         run(experiment, config, options)
     except KeyboardInterrupt:
@@ -96,16 +103,19 @@ def run(experiment, config, options):
         options: What the parser of `train.options.make_parser` returned.
 
     Returns:
-        What was written to `result.json`.
+        What was written to `result.json`; None in a worker that is not the chief.
     """
-    directory = RunDirectory(options.run_dir or f"runs/{experiment.name}")
+    strategy = make_strategy(options.strategy, config["batch_size"])
+    directory = RunDirectory(
+        options.run_dir or f"runs/{experiment.name}", read_only=not strategy.is_chief
+    )
     try:
-        return _run(experiment, config, options, directory)
+        return _run(experiment, config, options, directory, strategy)
     finally:
         directory.release()
 
 
-def _run(experiment, config, options, directory):
+def _run(experiment, config, options, directory, strategy):
     identity = {**config, **experiment.settings}
     if options.test_only:
         model, history = _trained(directory)
@@ -113,17 +123,26 @@ def _run(experiment, config, options, directory):
         print(f"Testing {directory.model}\nData      {experiment.source}")
     else:
         keras.utils.set_random_seed(options.seed)
-        model = experiment.build_model()
+        with strategy.scope():
+            model = experiment.build_model()
         steps, epochs = _length(experiment, config)
         if options.resume:
             directory.check_same(identity)
         else:
             directory.start(identity)
         directory.write_json(directory.plan, {"steps": steps, "epochs": epochs})
-        _print_plan(experiment, config, model, directory, steps, epochs)
-        model, history = _train(experiment, config, model, directory, steps, epochs)
+        _print_plan(experiment, config, model, directory, strategy, steps, epochs)
+        model, history = _train(
+            experiment, config, model, directory, strategy, steps, epochs
+        )
+        if strategy.is_distributed:
+            model = None  # It is tested on one device.
+    workers.part_ways()
+    if not strategy.is_chief:
+        return None
+    model = model or _load(directory.model)
     passes = _test(experiment, model, options.test_passes)
-    result = _result(experiment, config, options, model, history, passes)
+    result = _result(experiment, config, options, model, history, passes, strategy)
     figure = experiment.draw_alignment(model)
     directory.write(directory.alignment, lambda path: figure.savefig(path, dpi=150))
     # Last, as it says that the run is finished.
@@ -153,36 +172,41 @@ def _length(experiment, config):
     return steps, config["sample_epochs" if experiment.has_few_images else "epochs"]
 
 
-def _train(experiment, config, model, directory, steps, epochs):
+def _train(experiment, config, model, directory, strategy, steps, epochs):
     """Trains from the start or from the checkpoint; returns model and history."""
     first_epoch, history = 0, []
     if directory.checkpoint.exists():
-        model = _load(directory.checkpoint)
+        with strategy.scope():
+            model = _load(directory.checkpoint)
         first_epoch = int(model.optimizer.iterations) // steps
         history = directory.read_json(directory.history)[:first_epoch]
         print(f"Resumed after epoch {first_epoch} of {epochs}.")
     else:
-        model.compile(
-            make_optimizer(config, steps * epochs),
-            experiment.loss,
-            loss_weights=experiment.loss_weight,
-            metrics=experiment.metrics,
-            jit_compile=platform.compiles_whole_step(),
-        )
+        with strategy.scope():
+            model.compile(
+                make_optimizer(config, steps * epochs),
+                experiment.loss,
+                loss_weights=experiment.loss_weight,
+                metrics=experiment.metrics,
+                jit_compile=strategy.compiles_whole_step(),
+            )
     data = experiment.training_data(first_epoch)
     if first_epoch < epochs:
-        model.fit(
+        strategy.fit(
+            model,
             data,
             shuffle=False,  # The data are shuffled by their own seed.
             initial_epoch=first_epoch,
             epochs=epochs,
-            callbacks=_callbacks(experiment, config, model, directory, history),
+            callbacks=_callbacks(
+                experiment, config, model, directory, strategy, history
+            ),
         )
     directory.write(directory.model, model.save)
     return model, history
 
 
-def _callbacks(experiment, config, model, directory, history):
+def _callbacks(experiment, config, model, directory, strategy, history):
     callbacks = [
         StopOnNaN(),
         ErrorAndSpeed(config["batch_size"], experiment.error_percent),
@@ -190,8 +214,13 @@ def _callbacks(experiment, config, model, directory, history):
     if _transformers(model):
         # The same images in each epoch, so that the curve is the network's.
         images = experiment.test_data(0)[0][0]
-        callbacks.append(ThetaMonitor(images))
+        monitor = ThetaMonitor(images)
+        if strategy.is_distributed:
+            monitor = OnOneDevice(monitor, experiment.build_model, strategy)
+        callbacks.append(monitor)
     callbacks.append(SaveProgress(directory, history))
+    if not strategy.is_chief:
+        return callbacks
     tensorboard = _tensorboard(directory)
     return [*callbacks, tensorboard] if tensorboard else callbacks
 
@@ -237,7 +266,7 @@ def _test(experiment, model, count):
     return passes
 
 
-def _result(experiment, config, options, model, history, passes):
+def _result(experiment, config, options, model, history, passes, strategy):
     return {
         "name": experiment.name,
         "error": float(np.mean(passes)),
@@ -252,7 +281,8 @@ def _result(experiment, config, options, model, history, passes):
         "is_full_data": experiment.is_full_data,
         "images": dict(zip(("train", "test"), experiment.sizes, strict=True)),
         "device": platform.device_name(),
-        "xla": platform.compiled_parts(),
+        "strategy": str(strategy),
+        "xla": strategy.compiled_parts(),
         "versions": platform.versions(),
         "finished": time.strftime("%Y-%m-%d"),
     }
@@ -262,7 +292,7 @@ def _transformers(model):
     return [layer for layer in model.layers if isinstance(layer, SpatialTransformer)]
 
 
-def _print_plan(experiment, config, model, directory, steps, epochs):
+def _print_plan(experiment, config, model, directory, strategy, steps, epochs):
     names = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
     versions = platform.versions()
     backend = versions["backend"]
@@ -273,7 +303,8 @@ def _print_plan(experiment, config, model, directory, steps, epochs):
         "keras-stn": f"{versions['keras_stn']}, Keras {versions['keras']} on "
         f"{names.get(backend, backend)} {versions[backend]}",
         "device": platform.device_name(),
-        "XLA": platform.compiled_parts(),
+        "strategy": str(strategy),
+        "XLA": strategy.compiled_parts(),
         "data": f"{train:,} training and {test:,} test images. {experiment.source}",
         "model": f"{model.name}, {model.count_params():,} parameters"
         + (f", {localization:,} of them to predict theta" if localization else ""),

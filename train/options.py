@@ -6,6 +6,8 @@ from pathlib import Path
 
 import keras
 
+from train.strategy import STRATEGIES
+
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 
 # What a config file sets, and the type of each entry.
@@ -75,6 +77,15 @@ def make_parser(dataset, description):
         metavar="FRACTION",
         help="hold out so much of the training images and test on that instead of the "
         "test images, to choose a recipe",
+    )
+    add(
+        "--strategy",
+        choices=STRATEGIES,
+        default="auto",
+        help="devices that share each step. mirrored: all of this machine; "
+        "multi-worker: of all machines in TF_CONFIG, on JAX; auto: what there is. The "
+        "batch size is the sum over the devices, which must divide it; the learning "
+        "rate stays as it is",
     )
     add("--seed", type=int, default=0, help="of the weights and of all draws")
     add("--data-dir", help="folder with the data; also: KERAS_STN_DATA")

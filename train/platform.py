@@ -35,6 +35,19 @@ def accelerators():
     return []
 
 
+def training_devices():
+    """Names of the devices that can share a step: accelerators if there are any."""
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        listed = tf.config.list_logical_devices
+        return [device.name for device in listed("GPU") or listed("CPU")]
+    if backend == "jax":
+        return keras.distribution.list_devices()
+    return ["one"]
+
+
 def device_name():
     """One line about the device."""
     found = accelerators()

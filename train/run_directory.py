@@ -20,9 +20,12 @@ class RunDirectory:
 
     Args:
         path: The folder; it need not exist.
+        read_only: Whether another process does the writing. Then whatever would write
+            does nothing, and nobody is kept out.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, read_only=False):
+        self.read_only = read_only
         self.path = Path(path)
         self.config = self.path / "config.json"
         self.plan = self.path / "plan.json"
@@ -40,6 +43,8 @@ class RunDirectory:
         Raises:
             ValueError: If the folder already holds one, or another run is using it.
         """
+        if self.read_only:
+            return
         if self.config.exists():
             raise ValueError(
                 f"{self.path} already holds a run. Go on with it by --resume, test it "
@@ -80,6 +85,8 @@ class RunDirectory:
         self._lock.release()
 
     def _keep_others_out(self):
+        if self.read_only:
+            return
         try:
             self._lock.acquire()
         except filelock.Timeout:
@@ -98,6 +105,8 @@ class RunDirectory:
             path: Where it belongs.
             save: Called with the path to write to; it has the same suffix.
         """
+        if self.read_only:
+            return
         unfinished = path.with_name(f"{_UNFINISHED}{os.getpid()}_{path.name}")
         try:
             save(unfinished)

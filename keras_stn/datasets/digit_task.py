@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_stn import ops
+from keras_stn.backend import on_cpu
 
 DIGIT_SIZE = 28
 
@@ -123,7 +124,7 @@ def warp_on_cpu(pixels, theta, size):
     Returns:
         float32 NumPy array of shape `(batch, size, size)`.
     """
-    with keras.device("cpu"):
+    with on_cpu():
         warped = ops.affine_sample(
             pixels[..., None], theta, size=size, data_format="channels_last"
         )
