@@ -1,5 +1,6 @@
 """What happens during training beside training."""
 
+import contextlib
 import math
 import time
 
@@ -72,16 +73,19 @@ class SaveProgress(keras.callbacks.Callback):
     Args:
         directory: A `RunDirectory`.
         history: Rows of the epochs before this call of `fit`, a list that is extended.
+        aside: Makes the context to save the model in, `Strategy.aside`.
     """
 
-    def __init__(self, directory, history):
+    def __init__(self, directory, history, aside=contextlib.nullcontext):
         super().__init__()
         self.directory = directory
         self.history = history
+        self.aside = aside
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes both, the history first: it may be ahead of the checkpoint."""
         row = {name: float(value) for name, value in logs.items()}
         self.history.append({"epoch": epoch + 1, **row})
         self.directory.write_json(self.directory.history, self.history)
-        self.directory.write(self.directory.checkpoint, self.model.save)
+        with self.aside():
+            self.directory.write(self.directory.checkpoint, self.model.save)

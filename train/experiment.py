@@ -16,7 +16,7 @@ from train.callbacks import ErrorAndSpeed, SaveProgress, StopOnNaN, TrainingDive
 from train.optimizers import make_optimizer
 from train.options import recipe_name
 from train.run_directory import RunDirectory
-from train.strategy import OnOneDevice, make_strategy
+from train.strategy import EndlessPasses, OnOneDevice, make_strategy
 
 
 @dataclasses.dataclass
@@ -218,7 +218,7 @@ def _callbacks(experiment, config, model, directory, strategy, history):
         if strategy.is_distributed:
             monitor = OnOneDevice(monitor, experiment.build_model, strategy)
         callbacks.append(monitor)
-    callbacks.append(SaveProgress(directory, history))
+    callbacks.append(SaveProgress(directory, history, strategy.aside))
     if not strategy.is_chief:
         return callbacks
     tensorboard = _tensorboard(directory)
@@ -257,10 +257,12 @@ def _load(path):
 
 def _test(experiment, model, count):
     """The errors of several test passes, each on fresh draws."""
-    data = experiment.test_data(0)
     passes = []
     for index in range(count):
-        logs = model.evaluate(data, verbose=0, return_dict=True)
+        data = experiment.test_data(index)
+        logs = model.evaluate(
+            EndlessPasses(data), steps=len(data), verbose=0, return_dict=True
+        )
         passes.append(experiment.error_percent(logs))
         print(f"test pass {index + 1}/{count}: error {passes[-1]:.2f} %", flush=True)
     return passes

@@ -70,7 +70,10 @@ class Strategy:
         return contextlib.nullcontext()
 
     def aside(self):
-        """Where to build and run a model on one device, also within `fit`."""
+        """Where to build, run and save a model without the others, also within `fit`.
+
+        Keras makes variables also while it saves.
+        """
         return contextlib.nullcontext()
 
     def fit(self, model, data, **arguments):
