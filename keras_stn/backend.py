@@ -1,14 +1,19 @@
 """What differs between the TensorFlow, JAX and PyTorch backends of Keras.
 
 Everything else in the package is written with `keras.ops`. This file decides how a
-sampler is compiled, how it is given derivatives of its own, and how rows are gathered
-per image.
+sampler is compiled, how it is given derivatives of its own, how rows are gathered per
+image, and what of that is left out of an exported model.
 """
 
 import functools
+import sys
 
 import keras
 from keras import ops
+
+# Modules that trace a model to write it to a file: `model.export` and
+# `keras.export.ExportArchive`; converters that are called directly.
+_EXPORTERS = ("keras.src.export", "tf2onnx", "tensorflow.lite")
 
 
 def compiled(*static_names):
@@ -17,7 +22,9 @@ def compiled(*static_names):
     TensorFlow: the function becomes one XLA cluster of its own,
     `tf.function(jit_compile=True)`, also inside a larger graph that XLA does not
     compile. On a CPU this is faster than compiling the whole model, which halves
-    the speed of convolutions there. JAX: `jax.jit`. PyTorch and others: unchanged.
+    the speed of convolutions there. A model that is exported gets the plain operations:
+    converters to other formats cannot look into a cluster, and a server would compile
+    it anew for each batch size. JAX: `jax.jit`. PyTorch and others: unchanged.
 
     Args:
         *static_names: Names of the keyword-only arguments that are Python values
@@ -57,6 +64,8 @@ def _compiled_by_tensorflow(function):
     @functools.wraps(function)
     def call(*tensors, **options):
         tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
+        if is_exporting():
+            return function(*tensors, **options)
         signature = tuple(
             tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in tensors
         )
@@ -86,7 +95,8 @@ def with_derivatives(function, *derivatives):
 
     They take the place of the automatic ones, which keep every intermediate result of
     the function until they are computed. Each is called by itself, so that one whose
-    result nobody uses is dropped from a graph. PyTorch keeps the automatic ones.
+    result nobody uses is dropped from a graph. PyTorch keeps the automatic ones, and so
+    does a model that is exported: no file format keeps ours.
 
     Args:
         function: Takes float tensors by position, returns a tensor.
@@ -116,8 +126,12 @@ def with_derivatives(function, *derivatives):
             result = function(*map(tf.stop_gradient, tensors))
             return result, lambda cotangent: derive(tensors, cotangent)
 
-        # Read here, as a variable read within would want a derivative of its own.
-        return lambda *tensors: with_own(*map(tf.convert_to_tensor, tensors))
+        def call(*tensors):
+            # Read here, as a variable read within would want a derivative of its own.
+            tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
+            return function(*tensors) if is_exporting() else with_own(*tensors)
+
+        return call
     if backend == "jax":
         import jax
 
@@ -178,6 +192,25 @@ def value_and_derivative(function, tensor, cotangent):
         f"Keras' {backend} backend has no derivatives. Expected tensorflow, jax or "
         "torch: set the environment variable KERAS_BACKEND to one of them."
     )
+
+
+def is_exporting():
+    """Whether TensorFlow is tracing a model in order to write it to a file.
+
+    Keras says nowhere that it exports, and `model.export` shall work without a word to
+    this package. So this looks who is calling. Only while a graph is traced, which is
+    once: neither eager calls nor training steps pay for it.
+    """
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        return False
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(_EXPORTERS):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def runs_on_cpu():
@@ -249,6 +282,10 @@ def gather_rows(rows, indices):
     if backend == "tensorflow":
         import tensorflow as tf
 
+        if is_exporting():
+            # Converters may turn a choice into a sum of products, which NaN survives,
+            # and a runtime refuses the whole batch for the index that it becomes.
+            indices = tf.clip_by_value(indices, 0, ops.shape(rows)[1] - 1)
         return tf.gather(rows, indices, axis=1, batch_dims=1)
     if backend == "jax":
         import jax
