@@ -13,6 +13,7 @@ from keras_stn.callbacks import ThetaMonitor
 from keras_stn.layers import SpatialTransformer
 from train import platform, workers
 from train.callbacks import ErrorAndSpeed, SaveProgress, StopOnNaN, TrainingDiverged
+from train.export import check_exportable, export
 from train.optimizers import make_optimizer
 from train.options import recipe_name
 from train.run_directory import RunDirectory
@@ -105,6 +106,7 @@ def run(experiment, config, options):
     Returns:
         What was written to `result.json`; None in a worker that is not the chief.
     """
+    check_exportable(options.export)
     strategy = make_strategy(options.strategy, config["batch_size"])
     directory = RunDirectory(
         options.run_dir or f"runs/{experiment.name}", read_only=not strategy.is_chief
@@ -156,6 +158,8 @@ def _run(experiment, config, options, directory, strategy):
     if not experiment.is_full_data:
         print(f"Not the full data set: {experiment.source}")
     print(f"Written to {directory.path}: result.json, alignment.png, model.keras")
+    if options.export:
+        export(options.export, model, experiment, directory)
     return result
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import keras
 
+from train.export import export_formats
+from train.export_formats import FORMATS
 from train.strategy import STRATEGIES
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
@@ -98,6 +100,13 @@ def make_parser(dataset, description):
         choices=["none", "float16", "bfloat16"],
         default="none",
         help="compute in half precision; grids stay in single",
+    )
+    add(
+        "--export",
+        type=export_formats,
+        default=[],
+        metavar="FORMATS",
+        help=f"also write the trained model as {','.join(FORMATS)} (any of them)",
     )
     return parser
 

@@ -33,6 +33,7 @@ class RunDirectory:
         self.checkpoint = self.path / "checkpoint.keras"
         self.model = self.path / "model.keras"
         self.result = self.path / "result.json"
+        self.exports = self.path / "exports.json"
         self.alignment = self.path / "alignment.png"
         self.tensorboard = self.path / "tensorboard"
         self._lock = filelock.FileLock(self.path / "run.lock", timeout=0)
@@ -96,10 +97,10 @@ class RunDirectory:
             ) from None
         # What a run that was killed had begun to write.
         for path in self.path.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            _remove(path)
 
     def write(self, path, save):
-        """Writes a file whole or not at all.
+        """Writes a file or a folder whole or not at all.
 
         Args:
             path: Where it belongs.
@@ -108,11 +109,16 @@ class RunDirectory:
         if self.read_only:
             return
         unfinished = path.with_name(f"{_UNFINISHED}{os.getpid()}_{path.name}")
+        former = path.with_name(f"{_UNFINISHED}{os.getpid()}_former_{path.name}")
         try:
             save(unfinished)
+            if path.is_dir():
+                # Unlike a file, a folder takes no other's place while that is there.
+                os.replace(path, former)
             os.replace(unfinished, path)
         finally:
-            unfinished.unlink(missing_ok=True)
+            _remove(unfinished)
+            _remove(former)
 
     def write_json(self, path, content):
         """Writes a JSON file whole or not at all."""
@@ -132,3 +138,10 @@ class RunDirectory:
                 f"{path} is not valid JSON: {error}. The run cannot be continued; "
                 "choose another --run-dir."
             ) from error
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

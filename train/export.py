@@ -1,0 +1,176 @@
+"""Exports the model of a run, and checks each export on real test images."""
+
+import argparse
+import importlib.util
+
+import keras
+import numpy as np
+
+from train.export_formats import FORMATS, INPUT, OUTPUT, served
+
+# Of the largest output. Our choice: rounding in single precision gives a third of it.
+_TOLERANCE = 1e-5
+# Beside those of the test data; our choice, no model is traced with this one.
+_BATCH_SIZE = 7
+
+
+def export_formats(text):
+    """Parses the names of formats, separated by commas, for argparse."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"expected some of {','.join(FORMATS)}, got {', '.join(map(repr, unknown))}"
+        )
+    return names
+
+
+def check_exportable(names):
+    """Checks that the formats can be written here, before hours are spent on training.
+
+    Raises:
+        ValueError: If one cannot be written on this backend, or needs what is not
+            installed.
+    """
+    backend = keras.config.backend()
+    for name in names:
+        modules = FORMATS[name].modules
+        if backend not in modules:
+            raise ValueError(
+                f"--export {name} does not work on Keras' {backend} backend, only on "
+                f"{', '.join(modules)}. Leave it out and export when the run is "
+                "finished: repeat the command with KERAS_BACKEND=tensorflow in front, "
+                f"and --test-only --export {name}."
+            )
+        missing = [
+            module
+            for module in modules[backend]
+            if importlib.util.find_spec(module) is None
+        ]
+        if missing:
+            extra = "tensorflow" if missing == ["tensorflow"] else "export"
+            raise ValueError(
+                f"--export {name} needs {', '.join(missing)}, not installed here: "
+                f'pip install -e ".[{extra}]"'
+            )
+
+
+def export(names, model, experiment, directory):
+    """Exports a model to its run directory and checks what was written.
+
+    Each export is run on the first test pass. It is kept only if, but for rounding, its
+    outputs are those of the model; of a quantised one the error says what it is worth.
+
+    Args:
+        names: Keys of `FORMATS`.
+        model: The trained model.
+        experiment: An `Experiment`.
+        directory: The `RunDirectory` of the run.
+
+    Returns:
+        What was added to `exports.json`.
+
+    Raises:
+        ValueError: If the outputs are not the same.
+    """
+    model = served(_in_single_precision(model, experiment))
+    data = experiment.test_data(0)
+    batches = [data[index] for index in range(len(data))]
+    images = [np.asarray(batch[0], "float32") for batch in batches]
+    labels = np.concatenate([np.asarray(batch[1]) for batch in batches])
+    images.insert(0, images[0][:_BATCH_SIZE])
+    expected = [_predict(model, batch) for batch in images]
+    examples = np.asarray(experiment.training_data(0)[0][0], "float32")
+    error = _error(experiment, np.concatenate(expected[1:]), labels)
+    print(f"\nExports, on the first test pass; error of the model {error:.2f} %")
+    report = {}
+    for name in names:
+        kind = FORMATS[name]
+        outputs = []
+
+        def save(path, name=name, kind=kind, outputs=outputs):
+            kind.write(model, path, examples)
+            run = kind.load(path)
+            outputs.extend(map(run, images))
+            if kind.is_exact:
+                _check_same(name, outputs, expected)
+
+        path = directory.path / kind.file
+        directory.write(path, save)
+        report[name] = {
+            "file": kind.file,
+            "bytes": _size(path),
+            "input": {INPUT: [None, *model.input_shape[1:]]},
+            "output": {OUTPUT: [None, *expected[0].shape[1:]]},
+            "difference": _difference(outputs, expected),
+            "error": _error(experiment, np.concatenate(outputs[1:]), labels),
+            "model_error": error,
+        }
+        print(
+            f"{name:<16}{report[name]['bytes'] / 1e6:.2f} MB, error "
+            f"{report[name]['error']:.2f} %, largest difference of outputs "
+            f"{report[name]['difference']:.1e} of the largest: {path}",
+            flush=True,
+        )
+    earlier = (
+        directory.read_json(directory.exports) if directory.exports.exists() else {}
+    )
+    directory.write_json(directory.exports, {**earlier, **report})
+    return report
+
+
+def _in_single_precision(model, experiment):
+    """The model, or a copy in float32 if it computes in half precision."""
+    policy = keras.config.dtype_policy()
+    if policy.compute_dtype == "float32":
+        return model
+    try:
+        keras.config.set_dtype_policy("float32")
+        copy = experiment.build_model()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _predict(model, images):
+    outputs = model.predict_on_batch(images)
+    return outputs[OUTPUT] if isinstance(outputs, dict) else outputs
+
+
+def _difference(outputs, expected):
+    """The largest difference of outputs, as a part of the largest output."""
+    largest = max(1.0, *(float(np.abs(one).max()) for one in expected))
+    differences = (
+        np.abs(one - other).max() for one, other in zip(outputs, expected, strict=True)
+    )
+    return float(max(differences)) / largest
+
+
+def _check_same(name, outputs, expected):
+    difference = _difference(outputs, expected)
+    if not difference <= _TOLERANCE:
+        raise ValueError(
+            f"The model exported as {name} gives other outputs than the model itself: "
+            f"they differ by {difference:.1e} of the largest. Expected at most "
+            f"{_TOLERANCE:.0e}. Nothing is kept of it; the run itself is complete."
+        )
+
+
+def _error(experiment, outputs, labels):
+    """The error of outputs, by the metrics of the experiment."""
+    model = keras.Sequential(
+        [keras.Input(outputs.shape[1:]), keras.layers.Activation("linear")]
+    )
+    metrics = [
+        one if isinstance(one, str) else type(one).from_config(one.get_config())
+        for one in experiment.metrics
+    ]
+    model.compile(loss=experiment.loss, metrics=metrics)
+    logs = model.evaluate(outputs, labels, verbose=0, return_dict=True)
+    return experiment.error_percent(logs)
+
+
+def _size(path):
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
