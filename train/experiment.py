@@ -182,7 +182,7 @@ def _train(experiment, config, model, directory, strategy, steps, epochs):
     if directory.checkpoint.exists():
         with strategy.scope():
             model = _load(directory.checkpoint)
-        first_epoch = int(model.optimizer.iterations) // steps
+        first_epoch = int(model.optimizer.iterations.numpy()) // steps
         history = directory.read_json(directory.history)[:first_epoch]
         print(f"Resumed after epoch {first_epoch} of {epochs}.")
     else:
