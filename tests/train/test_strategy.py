@@ -192,7 +192,7 @@ def free_ports(count):
     return ports
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.tensorflow
 def test_jax_workers_have_the_curve_of_one_and_resume(arguments, tmp_path, jax_alone):
     """Two processes; one is killed, the other ends, and both resume."""

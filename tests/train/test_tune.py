@@ -82,7 +82,7 @@ def test_leaves_everything_in_the_run_directory(small_search, tmp_path, capsys):
     assert "training_images: 100 there, 50 now" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_search_can_be_made_longer(small_search, tmp_path):
     path = tmp_path / "run" / "trials.json"
     assert main([*small_search, "--seeds", "1"]) == 0
@@ -189,7 +189,7 @@ def without_times(path):
     return [{**row, "seconds": None} for row in read(path)]
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("algorithm", ["random", "hyperband"])
 def test_a_killed_search_goes_on_to_the_same_trials(small_search, tmp_path, algorithm):
     """Killed by the system in its third trial; what it had is kept, not run again."""
@@ -222,7 +222,7 @@ def test_a_killed_search_goes_on_to_the_same_trials(small_search, tmp_path, algo
     assert without_times(tmp_path / "run" / "trials.json") == expected
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_one_chief_and_two_workers(small_search, tmp_path):
     """On loopback; the second worker is killed, and started again under its name."""
     with socket.socket() as free:
