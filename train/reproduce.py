@@ -49,6 +49,7 @@ def make_parser():
         "CPU; paper: the whole schedule, for an accelerator",
     )
     add("--seeds", type=positive_int, help="of each cell; default: the budget's")
+    add("--only", help="of a table, the cells with this in their name: rotation")
     add("--jobs", type=positive_int, default=1, help="runs at a time")
     add("--report-only", action="store_true", help="run nothing")
     add("--data-dir", help="folder with the data; also: KERAS_STN_DATA")
@@ -93,8 +94,15 @@ def _jobs(what, options):
         return list(_jobs_of_figure(what, options).values())
     table = read_table(what)
     seeds = range(options.seeds or table.budgets[options.budget].seeds)
+    cells = [cell for cell in table.cells if (options.only or "") in cell.name]
+    if not cells:
+        names = ", ".join(cell.name for cell in table.cells)
+        raise ValueError(
+            f"--only must be a part of the name of a cell of {what}: {names}. "
+            f"Received: {options.only!r}"
+        )
     # All cells with one seed before the next seed: a whole table early.
-    return [_job(table, cell, seed, options) for seed in seeds for cell in table.cells]
+    return [_job(table, cell, seed, options) for seed in seeds for cell in cells]
 
 
 def _jobs_of_figure(name, options):
