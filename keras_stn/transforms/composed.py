@@ -54,3 +54,9 @@ class Composed(Transform):
             "first": keras.saving.serialize_keras_object(self.first),
             "second": keras.saving.serialize_keras_object(self.second),
         }
+
+    def __repr__(self):
+        second = repr(self.second)
+        if isinstance(self.second, Composed):
+            second = f"({second})"
+        return f"{self.first!r} @ {second}"

@@ -57,3 +57,10 @@ def test_with_something_else():
         Affine() @ 3
     with pytest.raises(ValueError, match=r"Unknown family.*Received: transform=3"):
         Composed("affine", 3)
+
+
+def test_repr_is_how_it_is_written():
+    first = Translation() @ Rotation()
+    assert repr(first) == "Translation() @ Rotation(aspect_ratio=1.0)"
+    for family in (first @ Affine(), Affine() @ first):
+        assert eval(repr(family)) == family
