@@ -15,17 +15,20 @@ from train.table import BUDGETS, read_table
 
 TABLES = ("table1", "table2")
 _WITH_TRANSFORMER = [
-    (task, variant)
+    f"mnist-{task}-{variant}"
     for task in ("rotation", "translation")
     for variant in ("stn_c1", "stn_sl1")
 ]
-# The networks of table 1, by task and variant, of which a figure shows the first seed.
+# The cells of the tables of whose networks a figure shows the first seed.
 FIGURES = {
     "figure1": [],
     "figure2": _WITH_TRANSFORMER,
     "figure3": _WITH_TRANSFORMER,
-    "gap_by_depth": [("rotation", "cnn")],
+    "gap_by_depth": ["mnist-rotation-cnn"],
     "theta_over_training": _WITH_TRANSFORMER,
+    "house_numbers": [
+        f"svhn-stn_{kind}" for kind in ("c0", "c3", "c6", "c8", "sl3", "sl6", "sl8")
+    ],
 }
 
 
@@ -106,13 +109,13 @@ def _jobs(what, options):
 
 
 def _jobs_of_figure(name, options):
-    """A dict from task and variant to the run."""
-    table = read_table("table1")
+    """A dict from task (or data set) and variant to the run."""
     jobs = {}
-    for cell in table.cells:
-        key = (cell.key["task"], cell.key["variant"])
-        if key in FIGURES[name]:
-            jobs[key] = _job(table, cell, 0, options)
+    for table in map(read_table, TABLES):
+        for cell in table.cells:
+            if cell.name in FIGURES[name]:
+                key = tuple(cell.key.values())[-2:]
+                jobs[key] = _job(table, cell, 0, options)
     return jobs
 
 
@@ -185,6 +188,8 @@ def _draw_from(name, jobs, path, options):
     models = {
         key: keras.saving.load_model(job.directory.model) for key, job in jobs.items()
     }
+    if name == "house_numbers":
+        return draw(models, path)
     few = {"figure3": {"passes": 1}, "gap_by_depth": {"images": 8, "steps": 10}}
     effort = few.get(name, {}) if options.budget == "smoke" else {}
     return draw(models, load_mnist(options.data_dir), path, **effort)

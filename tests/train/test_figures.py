@@ -144,3 +144,18 @@ def test_numbers_do_not_depend_on_the_order_of_the_models(models, digits, tmp_pa
     assert figures.figure2(backwards, digits, tmp_path / "a.png") == figures.figure2(
         models, digits, tmp_path / "b.png"
     )
+
+
+def test_house_numbers(tmp_path):
+    models = {
+        ("svhn", variant): keras_stn.models.svhn(variant, width=0.05)
+        for variant in ("stn_sl3", "cnn", "stn_c3")
+    }
+    path = tmp_path / "numbers.png"
+    numbers = figures.house_numbers(models, path)
+    check_picture(path, numbers)
+    assert list(numbers) == ["stn_c3", "stn_sl3"]
+    # As they were built: the identity.
+    np.testing.assert_allclose(
+        numbers["stn_c3"], [np.eye(2, 3)] * len(numbers["stn_c3"]), atol=1e-6
+    )

@@ -41,3 +41,30 @@ def test_a_name_that_no_cell_has(planned, tmp_path, capsys):
     assert "Received: 'rotation'" in error
     assert "svhn-stn_sl8" in error
     assert planned == []
+
+
+def test_runs_of_the_figures(planned, tmp_path, monkeypatch):
+    monkeypatch.setattr(reproduce, "_draw", lambda name, options: None)
+    for name, count in (("figure1", 0), ("figure2", 4), ("house_numbers", 7)):
+        planned.clear()
+        assert reproduce.main([name, "--runs-dir", str(tmp_path)]) == 0
+        assert len(planned) == count
+        assert {job.name.removesuffix("-seed0") for job in planned} == set(
+            reproduce.FIGURES[name]
+        )
+
+
+def test_figure1_needs_no_run(tmp_path):
+    assert reproduce.main(["figure1", "--runs-dir", str(tmp_path)]) == 0
+    assert {path.name for path in (tmp_path / "laptop").iterdir()} == {
+        "figure1.json",
+        "figure1.png",
+    }
+
+
+def test_a_figure_without_its_runs(tmp_path, capsys):
+    arguments = ["figure3", "--report-only", "--runs-dir", str(tmp_path)]
+    assert reproduce.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "mnist-rotation-stn_c1-seed0" in error
+    assert "without --report-only" in error
