@@ -323,6 +323,9 @@ def test_fallback_is_announced(isolated, capsys):
     assert mnist.x_test.shape == (1000, 28, 28)
     np.testing.assert_array_equal(np.bincount(mnist.y_train), [400] * 10)
     np.testing.assert_array_equal(np.bincount(mnist.y_test), [100] * 10)
+    # The first so many are of all classes.
+    for labels in (mnist.y_train, mnist.y_test):
+        np.testing.assert_array_equal(labels[:20], [*range(10)] * 2)
     train = set(map(bytes, mnist.x_train))
     assert not train & set(map(bytes, mnist.x_test))
     # Real digits: ones have the least ink.
