@@ -200,6 +200,8 @@ def _train(experiment, config, model, directory, strategy, steps, epochs):
             model,
             data,
             shuffle=False,  # The data are shuffled by their own seed.
+            # A bar for a terminal, a line an epoch for a file.
+            verbose=1 if sys.stdout.isatty() else 2,
             initial_epoch=first_epoch,
             epochs=epochs,
             callbacks=_callbacks(
