@@ -107,7 +107,7 @@ def test_cells_out_of_order_are_found(tmp_path):
     assert problems(path) == ["not executed once, in order: [2, 1]"]
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_runs_from_start_to_end(path):
     """Warnings are allowed here: there may be no data and no network."""
