@@ -129,7 +129,7 @@ def feature_layers(model):
     >>> import keras_stn
     >>> from keras_stn.analysis import feature_layers
     >>> feature_layers(keras_stn.models.svhn("cnn", width=0.1))[:2]
-    ['block_1_conv', 'block_2_dropout']
+    ['block_1_conv', 'block_3_conv']
     """
     last = {}
     for layer in model.layers:

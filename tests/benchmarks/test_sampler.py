@@ -15,7 +15,7 @@ def sampler(monkeypatch):
     return sampler
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_compares_and_times(sampler, tmp_path, capsys):
     output = tmp_path / "sampler.json"
     arguments = ["--zooms", "1", "0.5", "--calls", "1", "--output", str(output)]
@@ -39,7 +39,7 @@ def test_compares_and_times(sampler, tmp_path, capsys):
     assert "tiny, zoom 0.5, nearest: forward " in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_what_computes_something_else_is_not_timed(sampler, monkeypatch):
     right = sampler.samplers.ours
 
@@ -51,7 +51,7 @@ def test_what_computes_something_else_is_not_timed(sampler, monkeypatch):
         sampler.main(["--zooms", "1", "--calls", "1"])
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_repeats(sampler, capsys):
     sampler.main(["--zooms", "1", "--repeats", "3"])
     assert capsys.readouterr().out.count("0 of 3 repeats differ in a bit") == 2

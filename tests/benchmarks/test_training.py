@@ -15,7 +15,7 @@ def training():
     return training
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize(
     ("network", "variants"),
     [("mnist", ["cnn", "stn_c0", "stn_sl1"]), ("svhn", ["stn_c3"])],
@@ -44,7 +44,7 @@ def test_both_sides_compute_the_same(training, network, variants, tmp_path, caps
         assert line.endswith(row["pytorch_best"])
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_what_computes_something_else_is_not_timed(training, monkeypatch, capsys):
     right_step = training.pytorch_step
 
