@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from train.store import RESULT_FOLDER, without_paths
+from train.table import title_of
 
-_NETWORKS = {"stn_c": "STN-C", "stn_sl": "STN-SL", "stn_dl": "STN-DL"}
 _HEADINGS = ("network", "paper", "ours", "difference", "seeds", "parameters", "minutes")
 # Columns of words, to be aligned on the left.
 _WORDS = ("task", "network")
@@ -156,12 +156,6 @@ def notes(table, rows):
     return lines + [line for order in table.orders for line in _verdict(order, rows)]
 
 
-def name_of(variant):
-    """A variant as the paper writes it: `stn_sl1` is STN-SL1."""
-    kind, depth = variant.rstrip("0123456789"), variant.lstrip("abcdefghijklmnopqrst_")
-    return _NETWORKS[kind] + depth if kind in _NETWORKS else variant.upper()
-
-
 def _headings(table):
     return ("task", *_HEADINGS) if "task" in table.cells[0].key else _HEADINGS
 
@@ -169,7 +163,7 @@ def _headings(table):
 def _cells_of(row):
     paper = row.cell.paper
     cells = [
-        name_of(row.cell.key["variant"]),
+        title_of(row.cell.key["variant"]),
         "" if paper is None else f"{paper:.2f}",
         ours(row),
         "" if paper is None or not row.results else f"{row.mean - paper:+.2f}",
@@ -189,7 +183,7 @@ def _verdict(order, rows):
     }
     chain = [chosen[variant] for variant in order.variants]
     where = "".join(f" on {value}" for value in order.where.values())
-    text = " > ".join(name_of(variant) for variant in order.variants) + where
+    text = " > ".join(title_of(variant) for variant in order.variants) + where
     if not all(row.results for row in chain):
         return [f"The paper's order {text}: not all of it has been run."]
     steps = [

@@ -98,6 +98,11 @@ def read_table(name, folder=TABLE_FOLDER):
     return Table(name, content["title"], cells, budgets, orders)
 
 
+def title_of(variant):
+    """A variant as the paper writes it: "STN-SL1" for `stn_sl1`."""
+    return variant.upper().replace("_", "-")
+
+
 def _cell(content):
     _, _, script, *arguments = shlex.split(content["command"])
     names = [name.removeprefix("--") for name in arguments[::2]]

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from train.report import as_json, as_markdown, as_text, collect, name_of, ours
+from train.report import as_json, as_markdown, as_text, collect, ours
 from train.table import read_table
 
 
@@ -95,11 +95,3 @@ def test_nothing_run_yet(folders, table):
     rows = collect(table, "paper", runs, stored)
     assert "No results yet." in as_text(table, rows)
     assert as_json(table, rows)["rows"][0]["errors"] == {}
-
-
-@pytest.mark.parametrize(
-    ("variant", "name"),
-    [("cnn", "CNN"), ("stn_c0", "STN-C0"), ("stn_sl8", "STN-SL8")],
-)
-def test_names_of_networks(variant, name):
-    assert name_of(variant) == name

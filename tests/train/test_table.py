@@ -1,7 +1,7 @@
 import pytest
 
 from train.report import collect, ours
-from train.table import BUDGETS, read_table
+from train.table import BUDGETS, read_table, title_of
 
 TABLES = ("table1", "table2")
 
@@ -57,3 +57,11 @@ def test_a_cell_is_what_its_command_says():
     assert cell.script == "train.mnist"
     assert cell.arguments == ["--task", "rotation", "--variant", "cnn"]
     assert cell.key == {"dataset": "mnist", "task": "rotation", "variant": "cnn"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [("cnn", "CNN"), ("stn_c0", "STN-C0"), ("stn_sl8", "STN-SL8")],
+)
+def test_names_of_networks(variant, name):
+    assert title_of(variant) == name

@@ -6,8 +6,9 @@ from keras_stn.analysis import image_theta
 from keras_stn.datasets import mnist_task
 from keras_stn.ops import affine_sample
 from keras_stn.plotting import image_rows
-from train.figures.picture import title_of, with_transformer, write_picture
+from train.figures.picture import with_transformer, write_picture
 from train.mnist import example_images
+from train.table import title_of
 
 _WORDS = {"rotation": "rotated", "translation": "translated", "scale": "scaled"}
 

@@ -12,7 +12,8 @@ from keras_stn.analysis import (
 )
 from keras_stn.datasets import TransformedMNIST, mnist_task
 from keras_stn.plotting import angle_heat_maps
-from train.figures.picture import title_of, with_transformer, write_picture
+from train.figures.picture import with_transformer, write_picture
+from train.table import title_of
 
 
 def figure3(models, digits, path, passes=10, seed=0):

@@ -8,7 +8,8 @@ from keras_stn.datasets import HouseNumbers
 from keras_stn.datasets.svhn_rendered import render_numbers
 from keras_stn.ops import affine_sample
 from keras_stn.plotting import image_rows
-from train.figures.picture import title_of, write_picture
+from train.figures.picture import write_picture
+from train.table import title_of
 
 # Numbers to choose from, and how many of each length are shown. Our choice.
 _RENDERED, _OF_A_LENGTH = 60, 3

@@ -17,11 +17,6 @@ def write_picture(figure, path):
     RunDirectory(path.parent).write(path, lambda name: figure.savefig(name, dpi=150))
 
 
-def title_of(variant):
-    """The paper's way to write a variant: "STN-SL1" for `stn_sl1`."""
-    return variant.upper().replace("_", "-")
-
-
 def with_transformer(models):
     """The models that have a spatial transformer, sorted by task and variant.
 

@@ -1,7 +1,8 @@
 """Theta over training."""
 
 from keras_stn.plotting import theta_curves
-from train.figures.picture import title_of, write_picture
+from train.figures.picture import write_picture
+from train.table import title_of
 
 
 def theta_over_training(histories, path):
