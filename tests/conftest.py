@@ -21,7 +21,11 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what needs TensorFlow where Keras runs on something else."""
+    """Long tests first, so that no process is left alone with one in the end.
+
+    Leaves out what needs TensorFlow where Keras runs on something else.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if keras.config.backend() == "tensorflow":
         return
     left_out = [item for item in items if item.get_closest_marker("tensorflow")]
