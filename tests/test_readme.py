@@ -15,6 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = {
     f"{path.parent.name}/{path.stem}": json.loads(path.read_text())
     for path in sorted((ROOT / "train" / "results").glob("*/*.json"))
+    if path.parent.name != "figures"
 }
 
 
