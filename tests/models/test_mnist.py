@@ -61,6 +61,7 @@ def test_paper_defaults_of_the_transformer():
     assert transformer.align_corners is False
 
 
+@pytest.mark.slow
 def test_learns_a_small_batch():
     keras.utils.set_random_seed(0)
     generator = np.random.default_rng(0)

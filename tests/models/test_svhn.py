@@ -192,6 +192,7 @@ def test_the_papers_loss_is_five_times_the_mean():
     assert result == pytest.approx(of_each_head.sum(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_trains_saves_and_loads(tmp_path):
     keras.utils.set_random_seed(0)
     model = svhn("stn_sl3", width=NARROW)

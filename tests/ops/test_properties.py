@@ -149,7 +149,7 @@ def test_every_dtype(data, shape, size, options, dtype, seed):
     check(found, expected, pixels, rounding, options["interpolation"])
 
 
-@cases(400)
+@cases(250)
 @given(draw.data(), image_shapes, sizes, options, seeds)
 def test_the_image_gradient_is_the_adjoint(data, shape, size, options, seed):
     """`<A u, v> = <u, A^T v>` for the linear map `A` of images."""
