@@ -67,7 +67,16 @@ def search(options):
         What was written to `result.json`, or None in a worker.
     """
     experiment, config = _experiment(options)
-    directory = RunDirectory(options.run_dir or f"runs/{_name(options)}")
+    directory = RunDirectory(
+        options.run_dir or f"runs/{_name(options)}", read_only=role() == "worker"
+    )
+    try:
+        return _search(options, experiment, config, directory)
+    finally:
+        directory.release()
+
+
+def _search(options, experiment, config, directory):
     data = _data(options, config)
     epochs = config.get("sample_epochs" if experiment.has_few_images else "epochs")
     if epochs is None:
