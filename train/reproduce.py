@@ -156,10 +156,11 @@ def _draw(name, options):
     jobs = _jobs_of_figure(name, options)
     missing = [job.name for job in jobs.values() if not job.is_finished]
     if missing:
-        raise ValueError(
-            f"{name} needs runs that are not finished: {', '.join(missing)}. Repeat "
-            "the command without --report-only."
-        )
+        notice = f"{name} lacks runs that are not finished: {', '.join(missing)}."
+        if len(missing) == len(jobs):
+            raise ValueError(f"{notice} Repeat the command without --report-only.")
+        print(notice)
+        jobs = {key: job for key, job in jobs.items() if job.is_finished}
     folder = _folder(options)
     path = folder.path / f"{name}.png"
     numbers = _draw_from(name, jobs, path, options)
