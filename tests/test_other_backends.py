@@ -15,7 +15,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("backend", OTHERS)
 def test_suite_passes(backend):
     """Everything that does not need TensorFlow passes on the other backends too."""
@@ -23,7 +23,7 @@ def test_suite_passes(backend):
     result = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-            *("-m", "not tensorflow and not slow"),
+            *("-m", "not tensorflow and not slow and not stress"),
             "tests/test_backend.py",
             *(directory for directory in directories if (ROOT / directory).is_dir()),
         ],
