@@ -12,8 +12,9 @@ import numpy as np
 from keras_stn.callbacks import ThetaMonitor
 from keras_stn.layers import SpatialTransformer
 from train import platform, workers
-from train.callbacks import ErrorAndSpeed, SaveProgress, StopOnNaN, TrainingDiverged
+from train.callbacks import ErrorAndSpeed, SaveProgress, StopOnNaN
 from train.export import check_exportable, export
+from train.failures import exit_status
 from train.optimizers import make_optimizer
 from train.options import recipe_name
 from train.run_directory import RunDirectory
@@ -70,29 +71,20 @@ def main(make_experiment, arguments=None):
         The exit status: 0, 1 if training diverged, 2 if something asked for cannot be
         done, 130 if interrupted.
     """
-    with workers.failing_together() as leave:
-        return leave(_main(make_experiment, arguments))
 
-
-def _main(make_experiment, arguments):
-    try:
+    def work():
         workers.join(arguments)
         options, config, experiment = make_experiment(arguments)
         run(experiment, config, options)
-    except KeyboardInterrupt:
-        print(
-            "\nInterrupted. Repeat the command with --resume to go on after the last "
-            "finished epoch.",
-            file=sys.stderr,
+
+    with workers.failing_together() as leave:
+        return leave(
+            exit_status(
+                work,
+                "Repeat the command with --resume to go on after the last finished "
+                "epoch.",
+            )
         )
-        return 130
-    except TrainingDiverged as error:
-        print(f"\nStopped: {error}", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"\nError: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def run(experiment, config, options):

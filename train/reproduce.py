@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from train.failures import exit_status
 from train.matrix import Job, run_matrix
 from train.options import positive_int
 from train.report import as_json, as_markdown, as_text, collect
@@ -73,22 +74,19 @@ def main(arguments=None):
     """
     options = make_parser().parse_args(arguments)
     wanted = [*TABLES, *FIGURES] if "all" in options.what else options.what
-    failed = []
-    try:
+
+    def work():
+        failed = []
         if not options.report_only:
             jobs = {job.name: job for what in wanted for job in _jobs(what, options)}
             failed = run_matrix(list(jobs.values()), options.jobs)
         for what in wanted:
             (_report if what in TABLES else _draw)(what, options)
-    except KeyboardInterrupt:
-        print("\nInterrupted. Repeat the command to go on.", file=sys.stderr)
-        return 130
-    except (ValueError, OSError) as error:
-        print(f"\nError: {error}", file=sys.stderr)
-        return 2
-    if failed:
-        print(f"\n{len(failed)} runs failed: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
+        if failed:
+            print(f"\n{len(failed)} runs failed: {', '.join(failed)}", file=sys.stderr)
+        return 1 if failed else 0
+
+    return exit_status(work, "Repeat the command to go on.")
 
 
 def _jobs(what, options):

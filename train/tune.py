@@ -16,8 +16,8 @@ import numpy as np
 
 from train import experiment as experiments
 from train import mnist, platform, svhn
-from train.callbacks import TrainingDiverged
 from train.classifier import Classifier
+from train.failures import exit_status
 from train.run_directory import RunDirectory
 from train.trial_data import mnist_data, svhn_data
 from train.trial_table import best_choices, format_table, trial_rows
@@ -39,22 +39,15 @@ def main(arguments=None):
         The exit status: 0, 1 if training diverged, 2 if something asked for cannot be
         done, 130 if interrupted.
     """
-    try:
+
+    def work():
         search(parse(arguments))
-    except KeyboardInterrupt:
-        print(
-            "\nInterrupted. Repeat the command with --resume to go on; the trial that "
-            "was running begins anew.",
-            file=sys.stderr,
-        )
-        return 130
-    except TrainingDiverged as error:
-        print(f"\nStopped: {error}", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"\nError: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(
+        work,
+        "Repeat the command with --resume to go on; the trial that was running begins "
+        "anew.",
+    )
 
 
 def search(options):
