@@ -85,30 +85,22 @@ def _load_onnx(path):
     return lambda images: session.run(None, {INPUT: images})[0]
 
 
-def _write_litert(model, path, images):
-    model.export(path, format="litert", verbose=False)
+def _write_litert(model, path, images, **options):
+    model.export(path, format="litert", verbose=False, **options)
 
 
 def _write_litert_float16(model, path, images):
     import tensorflow as tf
 
-    model.export(
-        path,
-        format="litert",
-        verbose=False,
-        optimizations=[tf.lite.Optimize.DEFAULT],
-        target_spec={"supported_types": [tf.float16]},
-    )
+    specification = {"supported_types": [tf.float16]}
+    _write_litert_dynamic(model, path, images, target_spec=specification)
 
 
-def _write_litert_dynamic(model, path, images):
+def _write_litert_dynamic(model, path, images, **options):
     import tensorflow as tf
 
-    model.export(
-        path,
-        format="litert",
-        verbose=False,
-        optimizations=[tf.lite.Optimize.DEFAULT],
+    _write_litert(
+        model, path, images, optimizations=[tf.lite.Optimize.DEFAULT], **options
     )
 
 
