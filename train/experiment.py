@@ -74,6 +74,7 @@ def main(make_experiment, arguments=None):
 
     def work():
         workers.join(arguments)
+        platform.choose_device(arguments)
         options, config, experiment = make_experiment(arguments)
         run(experiment, config, options)
 

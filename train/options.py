@@ -8,6 +8,7 @@ import keras
 
 from train.export import export_formats
 from train.export_formats import FORMATS
+from train.platform import DEVICES
 from train.strategy import STRATEGIES
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
@@ -88,6 +89,12 @@ def make_parser(dataset, description):
         "multi-worker: of all machines in TF_CONFIG, on JAX; auto: what there is. The "
         "batch size is the sum over the devices, which must divide it; the learning "
         "rate stays as it is",
+    )
+    add(
+        "--device",
+        choices=DEVICES,
+        default="auto",
+        help="gpu: fail where there is none; cpu: leave it alone; auto: what there is",
     )
     add("--seed", type=int, default=0, help="of the weights and of all draws")
     add("--data-dir", help="folder with the data; also: KERAS_STN_DATA")

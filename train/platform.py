@@ -1,5 +1,6 @@
 """What the run runs on."""
 
+import argparse
 import importlib.metadata
 import os
 import platform
@@ -8,6 +9,59 @@ import keras
 
 import keras_stn
 
+DEVICES = ("auto", "cpu", "gpu")
+
+_HOW_TO_GET_A_GPU = {
+    "tensorflow": 'pip install -e ".[gpu,train]"',
+    "jax": 'pip install "jax[cuda12]"',
+    "torch": "a PyTorch that is built for CUDA",
+}
+
+
+def choose_device(arguments=None):
+    """Makes the backend compute on what `--device` asks for.
+
+    A backend wants that before anything is computed, and defaults depend on it, so
+    before the command line is read in full.
+
+    Args:
+        arguments: The command line, of which only `--device` is looked at; None for
+            that of the process.
+
+    Raises:
+        ValueError: If there is no such device.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--device", default="auto")
+    device = parser.parse_known_args(arguments)[0].device
+    if device == "gpu" and not accelerators():
+        backend = keras.config.backend()
+        how = _HOW_TO_GET_A_GPU.get(backend, "another backend")
+        raise ValueError(
+            f"--device gpu: {backend} {importlib.metadata.version(backend)} sees no "
+            f"accelerator here. It needs a driver (does nvidia-smi list the GPU?) and "
+            f"{how}. Without --device gpu this would run on: {device_name()}."
+        )
+    if device == "cpu" and accelerators():
+        _hide_accelerators()
+
+
+def _hide_accelerators():
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.set_visible_devices([], "GPU")
+    elif backend == "jax":
+        import jax
+
+        jax.config.update("jax_platforms", "cpu")
+    else:
+        raise ValueError(
+            f"--device cpu: {backend} has chosen its device already. Set the "
+            "environment variable CUDA_VISIBLE_DEVICES to nothing instead."
+        )
+
 
 def accelerators():
     """Names of the accelerators that the backend sees."""
@@ -15,7 +69,7 @@ def accelerators():
     if backend == "tensorflow":
         import tensorflow as tf
 
-        devices = tf.config.list_physical_devices()
+        devices = tf.config.get_visible_devices()
         return [
             tf.config.experimental.get_device_details(device).get(
                 "device_name", device.name

@@ -43,6 +43,7 @@ class RunDirectory:
 
         Raises:
             ValueError: If the folder already holds one, or another run is using it.
+            OSError: If nothing can be written there.
         """
         if self.read_only:
             return
@@ -51,7 +52,6 @@ class RunDirectory:
                 f"{self.path} already holds a run. Go on with it by --resume, test it "
                 "by --test-only, or choose another --run-dir."
             )
-        self.path.mkdir(parents=True, exist_ok=True)
         self._keep_others_out()
         self.write_json(self.config, config)
 
@@ -89,12 +89,19 @@ class RunDirectory:
         if self.read_only:
             return
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except filelock.Timeout:
             raise ValueError(
                 f"{self.path} is in use by another run. Wait for its end, or choose "
                 "another --run-dir."
             ) from None
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror}; make it writable or choose another --run-dir",
+                str(error.filename or self.path),
+            ) from error
         # What a run that was killed had begun to write.
         for path in self.path.glob(f"{_UNFINISHED}*"):
             _remove(path)

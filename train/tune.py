@@ -41,6 +41,7 @@ def main(arguments=None):
     """
 
     def work():
+        platform.choose_device(arguments)
         search(parse(arguments))
 
     return exit_status(

@@ -6,6 +6,7 @@ from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.tuning import Range
 from train import mnist, svhn
 from train.options import positive_float, positive_int
+from train.platform import DEVICES
 from train.tuners import ALGORITHMS
 
 # What is forwarded to the data set's own script if it is given.
@@ -100,6 +101,12 @@ def _parser():
     add("--task", choices=["rotation", "scale", "translation"], help="of mnist")
     add("--width", type=positive_float, help="of svhn's classifier")
     add("--dropout", type=float, help="of svhn's classifier")
+    add(
+        "--device",
+        choices=DEVICES,
+        default="auto",
+        help="gpu: fail where there is none; cpu: leave it alone; auto: what there is",
+    )
     add("--seed", type=int, default=0, help="of the search, the weights and all draws")
     add("--data-dir", help="folder with the data; also: KERAS_STN_DATA")
     add("--run-dir", help="folder for the results; default: runs/<what is run>")

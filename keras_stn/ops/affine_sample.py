@@ -44,7 +44,8 @@ def affine_sample(
     Args:
         images: Tensor of shape `(batch, height, width, channels)`, or `(batch,
             channels, height, width)` with `data_format="channels_first"`. Any float
-            or integer dtype.
+            or integer dtype. A NaN pixel makes NaN of the samples between it and its
+            neighbours; on an edge, also of those that lie beyond it.
         theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`. Cast to float32 unless
             it is float64. NaN and infinite values give what they give in
             `grid_sample`.

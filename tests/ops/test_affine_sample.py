@@ -271,6 +271,26 @@ def test_any_theta_gives_values_and_gradients(fill_mode, interpolation):
     np.testing.assert_array_equal(to_theta[6], 0)
 
 
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+@pytest.mark.parametrize("pixel", [(3, 2), (0, 5)])
+def test_a_nan_pixel_stays_with_the_samples_that_read_it(pixel, fill_mode):
+    size = (8, 8)
+    image = np.random.default_rng(0).uniform(size=(1, *size, 1)).astype("float32")
+    theta = np.array([[[0.6, 0.3, 0.02], [-0.3, 0.6, 0.03]]], "float32")
+    whole = apply(ops.affine_sample, image, theta, fill_mode=fill_mode)
+    image[0, *pixel] = np.nan
+    warped = apply(ops.affine_sample, image, theta, fill_mode=fill_mode)
+    x, y = oracle.to_pixels(oracle.affine_grid(theta, size), size)
+    row, column = pixel
+    # All of these samples lie in the image, where a sample reads two by two pixels.
+    reads = (np.abs(np.floor(x) + 0.5 - column) < 1) & (
+        np.abs(np.floor(y) + 0.5 - row) < 1
+    )
+    assert np.any(reads) and x.min() > 0 and y.min() > 0
+    np.testing.assert_array_equal(np.isnan(warped[..., 0]), reads)
+    np.testing.assert_array_equal(warped[~reads], whole[~reads])
+
+
 # --- dtypes ---------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +78,26 @@ def test_no_room_for_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         RunDirectory(tmp_path / "file" / "run").start({})
+
+
+@pytest.fixture
+def read_only_folder():
+    """A folder that nobody may write to, while this process has no privileges."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        if user == 0:
+            os.seteuid(65534)  # "nobody", as permissions do not bind the superuser.
+        yield Path(folder)
+        os.seteuid(user)
+        os.chmod(folder, 0o755)
+
+
+def test_a_folder_that_is_read_only(read_only_folder):
+    with pytest.raises(PermissionError, match="choose another --run-dir") as error:
+        RunDirectory(read_only_folder / "run").start({})
+    assert str(read_only_folder) in str(error.value)
+    assert not any(read_only_folder.iterdir())
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

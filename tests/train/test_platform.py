@@ -1,0 +1,53 @@
+import keras
+import pytest
+
+from train import mnist, platform
+from train.experiment import main
+
+
+@pytest.fixture
+def no_accelerator(monkeypatch):
+    monkeypatch.setattr(platform, "accelerators", list)
+
+
+@pytest.mark.usefixtures("no_accelerator")
+def test_a_gpu_is_asked_for_where_there_is_none(tmp_path, capsys):
+    arguments = ["--device", "gpu", "--run-dir", str(tmp_path / "run")]
+    assert main(mnist.make_experiment, arguments) == 2
+    message = capsys.readouterr().err
+    assert keras.config.backend() in message
+    assert "sees no accelerator here" in message
+    assert "this would run on: CPU" in message
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("no_accelerator")
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_a_cpu_is_always_there(device):
+    platform.choose_device(["--device", device])
+
+
+def test_a_gpu_that_is_there_is_used(monkeypatch):
+    monkeypatch.setattr(platform, "accelerators", lambda: ["one"])
+    platform.choose_device(["--device", "gpu"])
+
+
+@pytest.mark.tensorflow
+def test_accelerators_are_hidden(monkeypatch):
+    import tensorflow as tf
+
+    hidden = []
+    monkeypatch.setattr(platform, "accelerators", lambda: ["one"])
+    monkeypatch.setattr(
+        tf.config, "set_visible_devices", lambda *given: hidden.append(given)
+    )
+    platform.choose_device(["--device", "cpu", "--seed", "1"])
+    assert hidden == [([], "GPU")]
+
+
+def test_unknown_device(tmp_path, capsys):
+    arguments = ["--device", "abacus", "--run-dir", str(tmp_path / "run")]
+    with pytest.raises(SystemExit) as error:
+        main(mnist.make_experiment, arguments)
+    assert error.value.code == 2
+    assert "invalid choice: 'abacus'" in capsys.readouterr().err
