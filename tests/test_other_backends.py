@@ -19,7 +19,7 @@ OTHERS = [
 @pytest.mark.parametrize("backend", OTHERS)
 def test_suite_passes(backend):
     """Everything that does not need TensorFlow passes on the other backends too."""
-    names = ("ops", "transforms", "layers", "models", "analysis", "callbacks")
+    names = ("ops", "transforms", "layers", "models", "analysis", "callbacks", "tuning")
     directories = [f"tests/{name}" for name in names]
     result = subprocess.run(
         [
