@@ -2,10 +2,12 @@
 
     python -m train.quotes
 
-That is the README's tables, between `<!-- table: <name> <budget> -->` and
-`<!-- end of table -->`, and `ours` of each cell in `train/tables`.
+That is the README's tables, between `<!-- table: <name> <budget> -->`, or `<!--
+exports: <budget> <run> -->`, and `<!-- end of table -->`, and `ours` of each cell in
+`train/tables`.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from train.table import TABLE_FOLDER, read_table
 README = Path(__file__).parent.parent / "README.md"
 _TABLE = re.compile(
     r"(<!-- table: (\w+) (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL
+)
+_EXPORTS = re.compile(
+    r"(<!-- exports: (\w+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL
 )
 _CELL = re.compile(r'(?<=\nours = ")[^"]*(?=")')
 
@@ -36,7 +41,26 @@ def quote_in_readme(text, stored=RESULT_FOLDER):
         rows = collect(table, match[3], stored=stored)
         return f"{match[1]}{as_markdown(table, rows)}{match[4]}"
 
-    return _TABLE.sub(fill, text)
+    def fill_exports(match):
+        path = stored / match[2] / f"{match[3]}.json"
+        exports = json.loads(path.read_text(encoding="utf-8"))["exports"]
+        return f"{match[1]}{_exports_as_markdown(exports)}{match[4]}"
+
+    return _EXPORTS.sub(fill_exports, _TABLE.sub(fill, text))
+
+
+def _exports_as_markdown(exports):
+    """A table of what `train.export.export` returned."""
+    lines = [
+        "| format | MB | largest difference | error | error of the model |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{name}` | {export['bytes'] / 1e6:.2f} | {export['difference']:.0e} | "
+        f"{export['error']:.2f} % | {export['model_error']:.2f} % |"
+        for name, export in exports.items()
+    ]
+    return "\n".join([*lines, ""])
 
 
 def quote_in_table(name, text, stored=RESULT_FOLDER):

@@ -19,7 +19,8 @@ RESULT_FOLDER = Path(__file__).parent / "results"
 def store(run_dir, folder=RESULT_FOLDER):
     """Copies result and picture of a run, without the paths of the machine.
 
-    Pictures of real house numbers stay behind: SVHN may not be passed on freely.
+    What `--export` found out is added to the result. Pictures of real house numbers
+    stay behind: SVHN may not be passed on freely.
 
     Args:
         run_dir: The folder of a finished run.
@@ -36,6 +37,8 @@ def store(run_dir, folder=RESULT_FOLDER):
         raise ValueError(f"{run_dir} holds no finished run: result.json is missing.")
     result = directory.read_json(directory.result)
     result["data"] = without_paths(result["data"])
+    if directory.exports.exists():
+        result["exports"] = directory.read_json(directory.exports)
     folder = folder / result["recipe"]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result['name']}.json"

@@ -28,6 +28,18 @@ def test_fills_in_tables_of_a_readme(stored):
     assert quotes.quote_in_readme(filled, stored) == filled
 
 
+def test_fills_in_a_table_of_exports(stored):
+    path = stored / "laptop" / "cnn.json"
+    export = {"bytes": 1729610, "difference": 8.25e-7, "error": 2.7, "model_error": 2.8}
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "exports": {"onnx": export}})
+    )
+    text = "<!-- exports: laptop cnn -->\nold\n<!-- end of table -->\n"
+    filled = quotes.quote_in_readme(text, stored)
+    assert "| `onnx` | 1.73 | 8e-07 | 2.70 % | 2.80 % |\n<!-- end" in filled
+    assert "old" not in filled
+
+
 def test_fills_in_a_table_file(stored):
     text = (TABLE_FOLDER / "table1.toml").read_text()
     filled = quotes.quote_in_table("table1", text, stored)

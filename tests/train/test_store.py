@@ -43,6 +43,14 @@ def test_leaves_pictures_of_house_numbers(tmp_path):
     assert not path.with_suffix(".png").exists()
 
 
+def test_keeps_what_exports_showed(tmp_path):
+    run = make_run(tmp_path / "run", "MNIST, downloaded.")
+    exports = {"onnx": {"bytes": 1, "difference": 0.0, "error": 1.0, "model_error": 1}}
+    (run / "exports.json").write_text(json.dumps(exports))
+    path = store(run, tmp_path / "results")
+    assert json.loads(path.read_text())["exports"] == exports
+
+
 def test_unfinished_run(tmp_path):
     with pytest.raises(ValueError, match="holds no finished run"):
         store(tmp_path, tmp_path / "results")
