@@ -123,17 +123,7 @@ def test_samplers(kind, tmp_path, generator):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_families(kind, tmp_path, generator):
     images = keras.Input((9, 9, 1), name="images")
-    families = {
-        name: name
-        for name in (
-            "affine",
-            "similarity",
-            "rigid",
-            "rotation",
-            "translation",
-            "attention",
-        )
-    }
+    families = {name: name for name in transforms.NAMES}
     families["composed"] = transforms.get("rotation") @ transforms.get("translation")
     outputs = {
         name: keras_stn.SpatialTransformer(keras.layers.Flatten(), transform=family)(

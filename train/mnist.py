@@ -17,14 +17,6 @@ from train.options import make_parser, read_config, set_precision
 from train.selection import select
 
 LOCALIZATIONS = ("cnn", "fcn", "cnn-m", "cnn-t", "cnn-s")
-TRANSFORMS = (
-    "affine",
-    "similarity",
-    "rigid",
-    "rotation",
-    "translation",
-    "attention",
-)
 
 # What is applied to the digits of alignment.png; degrees, pixels, factors.
 _EXAMPLES = {
@@ -50,7 +42,7 @@ def make_experiment(arguments=None):
     )
     parser.add_argument(
         "--transform",
-        choices=TRANSFORMS,
+        choices=keras_stn.transforms.NAMES,
         default="affine",
         help="the family of transforms",
     )

@@ -19,14 +19,6 @@ from train.options import make_parser, positive_float, read_config, set_precisio
 from train.selection import select
 
 LOCALIZATIONS = ("svhn", "svhn-small")
-TRANSFORMS = (
-    "affine",
-    "similarity",
-    "rigid",
-    "rotation",
-    "translation",
-    "attention",
-)
 # Five cross-entropies are added up; Keras takes their mean.
 _DIGITS = 5
 # The numbers of alignment.png: so many of each length that there is.
@@ -66,7 +58,7 @@ def make_experiment(arguments=None):
     )
     parser.add_argument(
         "--transform",
-        choices=TRANSFORMS,
+        choices=keras_stn.transforms.NAMES,
         default="affine",
         help="the family of transforms",
     )

@@ -14,13 +14,15 @@ _BY_NAME = {
     family.__name__.lower(): family
     for family in (Affine, Similarity, Rigid, Rotation, Translation, Attention)
 }
+# What `get` takes.
+NAMES = tuple(_BY_NAME)
 
 
 def get(identifier):
     """Returns a family of transforms.
 
     Args:
-        identifier: A `Transform`; one of the names `"affine"`, `"similarity"`,
+        identifier: A `Transform`; one of `NAMES`, `"affine"`, `"similarity"`,
             `"rigid"`, `"rotation"`, `"translation"`, `"attention"`; or what
             `keras.saving.serialize_keras_object` made of a `Transform`.
 

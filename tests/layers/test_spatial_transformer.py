@@ -77,10 +77,7 @@ class SpatialTransformerTest(TestCase):
         )
 
 
-@pytest.mark.parametrize(
-    "transform",
-    ["affine", "similarity", "rigid", "rotation", "translation", "attention"],
-)
+@pytest.mark.parametrize("transform", transforms.NAMES)
 def test_starts_at_the_identity(transform):
     layer = SpatialTransformer(small_network(), transform, **CHANNELS_LAST)
     np.testing.assert_allclose(numpy(layer(images())), images(), atol=1e-6)

@@ -13,6 +13,10 @@ NAMES = {
 }
 
 
+def test_all_names_are_listed():
+    assert set(transforms.NAMES) == set(NAMES)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_names(name):
     family, num_parameters = NAMES[name]
