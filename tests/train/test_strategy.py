@@ -108,9 +108,12 @@ def test_mirrored_has_the_curve_of_one_device_and_resumes(arguments, tmp_path):
     wait_for(two / "checkpoint.keras", killed)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    run([*command, "--resume"], os.environ, tmp_path / "resumed.log")
+    again = [*command, "--resume", "--export", "onnx"]
+    run(again, os.environ, tmp_path / "resumed.log")
     assert "Resumed after epoch" in (tmp_path / "resumed.log").read_text()
     assert_same_curve(two, one)
+    exports = json.loads((two / "exports.json").read_text())
+    assert exports["onnx"]["difference"] < 1e-5
     result = json.loads((two / "result.json").read_text())
     assert result["strategy"] == "MirroredStrategy on 2 devices"
     assert result["passes"] == json.loads((one / "result.json").read_text())["passes"]
