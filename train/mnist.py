@@ -11,6 +11,7 @@ import numpy as np
 
 import keras_stn
 from keras_stn.datasets import TransformedMNIST, load_mnist, mnist_task
+from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.plotting import image_rows
 from train.experiment import Experiment, main
 from train.options import make_parser, read_config, set_precision
@@ -47,6 +48,12 @@ def make_experiment(arguments=None):
         help="the family of transforms",
     )
     parser.add_argument(
+        "--fill-mode",
+        choices=FILL_MODES,
+        default="nearest",
+        help="the image beyond its edges",
+    )
+    parser.add_argument(
         "--batch-norm", action="store_true", help="normalise after each block"
     )
     options = parser.parse_args(arguments)
@@ -60,6 +67,7 @@ def make_experiment(arguments=None):
             localization=options.localization,
             batch_norm=options.batch_norm,
             transform=options.transform,
+            fill_mode=options.fill_mode,
         )
 
     build_model()  # An unknown variant shall fail before the data are read.
@@ -107,14 +115,14 @@ def make_experiment(arguments=None):
         "variant": options.variant,
         "localization": options.localization,
         "transform": options.transform,
+        "fill_mode": options.fill_mode,
         "batch_norm": options.batch_norm,
         "mixed_precision": options.mixed_precision,
         "validation_split": options.validation_split,
         "seed": options.seed,
     }
     experiment = Experiment(
-        name=f"mnist-{options.task}-{options.variant}-seed{options.seed}"
-        + ("-validation" if options.validation_split else ""),
+        name=_name(options, parser),
         settings=settings,
         source=digits.source,
         sizes=(len(digits.x_train), len(digits.x_test)),
@@ -129,6 +137,20 @@ def make_experiment(arguments=None):
         draw_alignment=lambda model: draw_alignment(model, digits, task),
     )
     return options, config, experiment
+
+
+def _name(options, parser):
+    """Names a run by its task, its network and what is not the default of that."""
+    choices = ("localization", "transform", "fill_mode")
+    changed = [
+        getattr(options, name)
+        for name in choices
+        if getattr(options, name) != parser.get_default(name)
+    ]
+    if options.batch_norm:
+        changed.append("batch_norm")
+    parts = ["mnist", options.task, options.variant, *changed, f"seed{options.seed}"]
+    return "-".join([*parts, *(["validation"] if options.validation_split else [])])
 
 
 def draw_alignment(model, digits, task):

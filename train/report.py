@@ -10,9 +10,8 @@ import numpy as np
 from train.store import RESULT_FOLDER, without_paths
 from train.table import title_of
 
-_HEADINGS = ("network", "paper", "ours", "difference", "seeds", "parameters", "minutes")
 # Columns of words, to be aligned on the left.
-_WORDS = ("task", "network")
+_WORDS = ("task", "network", "choice")
 
 
 class Row(NamedTuple):
@@ -50,7 +49,7 @@ def collect(table, budget, runs_dir=None, stored=RESULT_FOLDER, seeds=None):
 
     Args:
         table: A `train.table.Table`.
-        budget: Name of the budget, which is that of the recipe.
+        budget: Name of the budget.
         runs_dir: Folder of run directories; None for none. A run in it takes the place
             of a stored one with the same seed.
         stored: Folder of results as `train.store` writes them; None for none.
@@ -59,9 +58,9 @@ def collect(table, budget, runs_dir=None, stored=RESULT_FOLDER, seeds=None):
     Returns:
         A list of `Row`, one for each cell of the table.
     """
-    paths = []
+    paths, recipe = [], table.budgets[budget].recipe
     if stored is not None:
-        paths += sorted((Path(stored) / budget).glob("*.json"))
+        paths += sorted((Path(stored) / recipe).glob("*.json"))
     if runs_dir is not None:
         paths += sorted((Path(runs_dir) / budget).glob("*/result.json"))
     found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
@@ -70,18 +69,27 @@ def collect(table, budget, runs_dir=None, stored=RESULT_FOLDER, seeds=None):
         by_seed = {
             result["seed"]: result
             for result in found
-            if cell.key.items() <= result["config"].items()
-            and result["recipe"] == budget
+            if _is_of(cell, result["config"])
+            and result["recipe"] == recipe
             and (seeds is None or result["seed"] < seeds)
         }
         rows.append(Row(cell, [by_seed[seed] for seed in sorted(by_seed)]))
     return rows
 
 
+def _is_of(cell, config):
+    """Whether a run with that config is one of a cell."""
+    # On held-out digits an error is another thing.
+    is_validation = bool(config.get("validation_split"))
+    return is_validation == ("validation_split" in cell.key) and all(
+        str(config.get(name)) == value for name, value in cell.key.items()
+    )
+
+
 def as_text(table, rows):
     """The table for the screen, with its notes."""
-    lines = [_cells_of(row) for row in rows]
     names = _headings(table)
+    lines = [_cells_of(row, rows, names) for row in rows]
     widths = [max(map(len, column)) for column in zip(names, *lines, strict=True)]
 
     def line(cells):
@@ -99,7 +107,7 @@ def as_markdown(table, rows):
     """The table for a README, with its notes."""
     names = _headings(table)
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
-    lines += ["| " + " | ".join(_cells_of(row)) + " |" for row in rows]
+    lines += ["| " + " | ".join(_cells_of(row, rows, names)) + " |" for row in rows]
     return "\n".join([*lines, "", *[f"- {note}" for note in notes(table, rows)]]) + "\n"
 
 
@@ -157,21 +165,38 @@ def notes(table, rows):
 
 
 def _headings(table):
-    return ("task", *_HEADINGS) if "task" in table.cells[0].key else _HEADINGS
+    first = table.cells[0]
+    results = ("ours", "difference", "seeds", "parameters", "minutes")
+    if first.choice is not None:
+        return ("network", "choice", *results)
+    return (*(["task"] if "task" in first.key else []), "network", "paper", *results)
 
 
-def _cells_of(row):
-    paper = row.cell.paper
-    cells = [
-        title_of(row.cell.key["variant"]),
-        "" if paper is None else f"{paper:.2f}",
-        ours(row),
-        "" if paper is None or not row.results else f"{row.mean - paper:+.2f}",
-        str(len(row.results)),
-        f"{row.results[0]['parameters']:,}" if row.results else "",
-        f"{np.mean([r['minutes'] for r in row.results]):.1f}" if row.results else "",
-    ]
-    return [row.cell.key["task"], *cells] if "task" in row.cell.key else cells
+def _cells_of(row, rows, names):
+    cell, results = row.cell, row.results
+    reference = cell.paper
+    if cell.choice is not None:
+        reference = _first_of_network(row, rows)
+    difference = "" if reference is None else f"{row.mean - reference:+.2f}"
+    cells = {
+        "task": cell.key.get("task"),
+        "network": title_of(cell.key["variant"]),
+        "choice": cell.choice,
+        "paper": "" if cell.paper is None else f"{cell.paper:.2f}",
+        "ours": ours(row),
+        "difference": difference if results else "",
+        "seeds": str(len(results)),
+        "parameters": f"{results[0]['parameters']:,}" if results else "",
+        "minutes": f"{np.mean([r['minutes'] for r in results]):.1f}" if results else "",
+    }
+    return [cells[name] for name in names]
+
+
+def _first_of_network(row, rows):
+    """The error that other choices for the same network are compared with."""
+    variant = row.cell.key["variant"]
+    first = next(other for other in rows if other.cell.key["variant"] == variant)
+    return None if first is row or not first.results else first.mean
 
 
 def _verdict(order, rows):

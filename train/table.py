@@ -1,4 +1,4 @@
-"""The paper's tables as data: which runs they are made of."""
+"""The paper's tables, and one of choices, as data: which runs they are made of."""
 
 import shlex
 import tomllib
@@ -19,6 +19,8 @@ class Cell(NamedTuple):
         minutes: Expected minutes of one run on one CPU core with the budget "laptop".
         paper: The paper's error in per cent, or None.
         ours: What the table's file says of our error.
+        choice: What is different from the first cell of the same network; None in the
+            paper's tables.
     """
 
     script: str
@@ -27,6 +29,7 @@ class Cell(NamedTuple):
     minutes: float
     paper: float | None
     ours: str
+    choice: str | None = None
 
     @property
     def name(self):
@@ -47,6 +50,11 @@ class Budget(NamedTuple):
     seeds: int
     time: float
 
+    @property
+    def recipe(self):
+        """Name of the recipe."""
+        return self.arguments[self.arguments.index("--config") + 1]
+
 
 class Order(NamedTuple):
     """An order of errors that the paper reports.
@@ -61,10 +69,10 @@ class Order(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One of the paper's tables.
+    """One of the paper's tables, or that of choices.
 
     Attributes:
-        name: `"table1"` or `"table2"`.
+        name: `"table1"`, `"table2"` or `"choices"`.
         title: What it shows.
         cells: A list of `Cell`.
         budgets: A dict from names to `Budget`.
@@ -82,7 +90,7 @@ def read_table(name, folder=TABLE_FOLDER):
     """Reads `train/tables/<name>.toml`.
 
     Args:
-        name: `"table1"` or `"table2"`.
+        name: `"table1"`, `"table2"` or `"choices"`.
         folder: Where the file is.
 
     Returns:
@@ -93,7 +101,9 @@ def read_table(name, folder=TABLE_FOLDER):
         budget: Budget(shlex.split(one["arguments"]), one["seeds"], one["time"])
         for budget, one in content["budgets"].items()
     }
-    orders = [Order(order["where"], order["variants"]) for order in content["orders"]]
+    orders = [
+        Order(order["where"], order["variants"]) for order in content.get("orders", [])
+    ]
     cells = [_cell(cell) for cell in content["cells"]]
     return Table(name, content["title"], cells, budgets, orders)
 
@@ -105,7 +115,7 @@ def title_of(variant):
 
 def _cell(content):
     _, _, script, *arguments = shlex.split(content["command"])
-    names = [name.removeprefix("--") for name in arguments[::2]]
+    names = [name.removeprefix("--").replace("-", "_") for name in arguments[::2]]
     return Cell(
         script,
         arguments,
@@ -116,4 +126,5 @@ def _cell(content):
         content["minutes_cpu"],
         content.get("paper"),
         content["ours"],
+        content.get("choice"),
     )

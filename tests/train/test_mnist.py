@@ -55,6 +55,28 @@ def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
     assert "Not the full data set" in printed
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ([], "mnist-rotation-stn_sl1-seed0"),
+        (
+            ["--fill-mode", "constant", "--seed", "2"],
+            "mnist-rotation-stn_sl1-constant-seed2",
+        ),
+        (
+            ["--localization", "fcn", "--batch-norm", "--validation-split", "0.5"],
+            "mnist-rotation-stn_sl1-fcn-batch_norm-seed0-validation",
+        ),
+    ],
+)
+def test_the_name_says_what_is_not_the_default(data_dir, arguments, name):
+    _, _, experiment = make_experiment(["--data-dir", str(data_dir), *arguments])
+    assert experiment.name == name
+    model = experiment.build_model()
+    expected = "constant" if "constant" in name else "nearest"
+    assert model.get_layer("spatial_transformer").fill_mode == expected
+
+
 def test_holds_out_training_images(small_run, tmp_path, capsys):
     arguments = ["--variant", "cnn", *small_run, "--validation-split", "0.25"]
     assert train(*arguments, "--train-images", "100") == 0

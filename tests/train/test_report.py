@@ -90,6 +90,24 @@ def test_text_markdown_and_json(folders, table):
     assert content["rows"][-1]["ours"] is None
 
 
+def test_choices_are_compared_with_the_first_of_their_network(folders):
+    runs, stored, add = folders
+    table = read_table("choices")
+    base = {"localization": "fcn", "fill_mode": "nearest", "transform": "affine"}
+    for fill_mode, split, error in (
+        ("nearest", 0.15, 1.5),
+        ("constant", 0.15, 1.75),
+        ("nearest", 0.0, 9.9),  # On test digits: another thing.
+    ):
+        run = result("rotation", "stn_sl1", 0, error, recipe="quick")
+        run["config"] |= {**base, "fill_mode": fill_mode, "validation_split": split}
+        add(run, "stored")
+    text = as_text(table, collect(table, "laptop", runs, stored))
+    assert "network  choice                      ours  difference  seeds" in text
+    assert "STN-SL1  as in Table 1               1.50                  1" in text
+    assert "STN-SL1  zeros beyond the edges      1.75       +0.25      1" in text
+
+
 def test_nothing_run_yet(folders, table):
     runs, stored, _ = folders
     rows = collect(table, "paper", runs, stored)

@@ -1,9 +1,8 @@
 import pytest
 
 from train.report import collect, ours
+from train.reproduce import TABLES
 from train.table import BUDGETS, read_table, title_of
-
-TABLES = ("table1", "table2")
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -57,6 +56,15 @@ def test_a_cell_is_what_its_command_says():
     assert cell.script == "train.mnist"
     assert cell.arguments == ["--task", "rotation", "--variant", "cnn"]
     assert cell.key == {"dataset": "mnist", "task": "rotation", "variant": "cnn"}
+
+
+def test_a_choice_differs_from_the_first_of_its_network_in_one_thing():
+    cells = read_table("choices").cells
+    for cell in cells:
+        first = next(one for one in cells if one.key["variant"] == cell.key["variant"])
+        changed = [name for name in cell.key if cell.key[name] != first.key[name]]
+        assert len(changed) == (cell is not first), cell.name
+        assert cell.key["validation_split"] == "0.15"
 
 
 @pytest.mark.parametrize(
