@@ -21,6 +21,10 @@ from train.run_directory import RunDirectory
 from train.strategy import EndlessPasses, OnOneDevice, make_strategy
 
 
+# What a later test of a model leaves as it is in the result.
+_WHERE_IT_WAS_TRAINED = ("device", "strategy", "xla", "versions", "finished")
+
+
 @dataclasses.dataclass
 class Experiment:
     """What a training script knows of its data set.
@@ -138,6 +142,9 @@ def _run(experiment, config, options, directory, strategy):
     model = model or _load(directory.model)
     passes = _test(experiment, model, options.test_passes)
     result = _result(experiment, config, options, model, history, passes, strategy)
+    if options.test_only and directory.result.exists():
+        trained = directory.read_json(directory.result)
+        result |= {name: trained[name] for name in _WHERE_IT_WAS_TRAINED}
     figure = experiment.draw_alignment(model)
     directory.write(directory.alignment, lambda path: figure.savefig(path, dpi=150))
     # Last, as it says that the run is finished.

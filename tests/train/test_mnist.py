@@ -97,6 +97,11 @@ def test_test_only_repeats_the_error(small_run, tmp_path, capsys):
     assert second["passes"] == first["passes"]
     assert second["minutes"] == first["minutes"]
     assert second["name"] == first["name"]
+    path.write_text(json.dumps({**second, "device": "another", "error": 99.0}))
+    assert train("--variant", "cnn", *small_run, "--test-only") == 0
+    third = json.loads(path.read_text())
+    assert third["device"] == "another"  # Where it was trained.
+    assert third["error"] == first["error"]
     assert train("--variant", "stn_c0", *small_run, "--test-only") == 2
     assert "'cnn' there, 'stn_c0' now" in capsys.readouterr().err
 
