@@ -20,7 +20,6 @@ from train.options import recipe_name
 from train.run_directory import RunDirectory
 from train.strategy import EndlessPasses, OnOneDevice, make_strategy
 
-
 # What a later test of a model leaves as it is in the result.
 _WHERE_IT_WAS_TRAINED = ("device", "strategy", "xla", "versions", "finished")
 
