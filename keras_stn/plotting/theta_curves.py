@@ -13,6 +13,8 @@ _PANELS = (
     ("theta_shift_spread", "shift, spread"),
     ("theta_outside", "read outside the image"),
 )
+# Our choice: statistics are of the order of one, in float32.
+_ROUNDING = 1e-6
 
 
 def theta_curves(histories, title=None):
@@ -26,7 +28,8 @@ def theta_curves(histories, title=None):
 
     Returns:
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it. It has a panel
-        for each statistic that at least one history has.
+        for each statistic that at least one history has and that is not always the
+        same.
 
     Raises:
         ValueError: If there is no history or none has a statistic of theta.
@@ -51,6 +54,9 @@ def theta_curves(histories, title=None):
             f"which have {', '.join(name for name, _ in _PANELS)}. Received: "
             f"{ {label: sorted(columns) for label, columns in histories.items()} }"
         )
+    # What a family of transforms leaves alone would be a panel of a flat line.
+    varying = [panel for panel in panels if _varies(panel[0], histories)]
+    panels = varying or panels
     across = min(len(panels), 4)
     down = -(-len(panels) // across)
     figure = Figure(
@@ -84,6 +90,14 @@ def theta_curves(histories, title=None):
     if title:
         figure.suptitle(title)
     return figure
+
+
+def _varies(name, histories):
+    """Whether a statistic has two values that differ by more than rounding."""
+    values = [columns[name] for columns in histories.values() if name in columns]
+    values = np.concatenate(values)
+    # A comparison with NaN is false.
+    return len(values) < 2 or not np.ptp(values) <= _ROUNDING
 
 
 def _columns(history):

@@ -24,6 +24,18 @@ def test_rows_and_columns():
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
+def test_leaves_out_what_never_changes():
+    scale = [1.0, 1.0 + 1e-8]
+    histories = {
+        "one": {"theta_scale": scale, "theta_shift": [0.0, 0.0]},
+        "other": {"theta_scale": scale, "theta_shift": [0.0, 0.1]},
+    }
+    figure = theta_curves(histories)
+    assert [axes.get_title() for axes in figure.axes] == ["shift, mean length"]
+    figure = theta_curves({"one": histories["one"]})
+    assert len(figure.axes) == 2  # Rather than nothing.
+
+
 @pytest.mark.parametrize("histories", [{}, {"a": []}, {"a": [{"loss": 1.0}]}])
 def test_says_what_is_wrong(histories):
     with pytest.raises(ValueError, match="Expected histories"):
