@@ -10,10 +10,11 @@ gradient(q) = sum over p of hat(x(p) - q_x) hat(y(p) - q_y) cotangent(p)
 
 For a rotation the window is 3 x 3 output pixels whatever the angle. A map that
 magnifies needs a larger one, which is gone through block by block. With the fill mode
-`"nearest"` the outermost pixels are read from beyond the edges too: there sums are
-formed for margins around the image (`Cells`) and added to them.
+`"nearest"` the outermost pixels are read from beyond the edges too: where samples lie
+there, sums are formed for margins around the image (`Cells`) and added to them.
 """
 
+import functools
 import math
 
 from keras import ops
@@ -26,6 +27,10 @@ from keras_stn.ops.image_gradient import image_gradient
 
 # Our choice: in trials on two cores a scatter took as long as some 8 to 13 blocks.
 _BLOCKS_OF_A_SCATTER = 9
+# Our choice: a margin of an eighth of the side in cells two pixels wide is as far as an
+# image reaches that turns within its frame, (sqrt(2) - 1) / 2 of the side; of a quarter
+# in cells four pixels wide, one that is shrunk by 2 as well.
+_MARGINS = (8, 4)
 
 
 def affine_image_gradient(theta, cotangent, size, fill_mode, align_corners):
@@ -57,24 +62,53 @@ def affine_image_gradient(theta, cotangent, size, fill_mode, align_corners):
     if fill_mode not in ("constant", "nearest") or not is_known:
         return scatter()
     matrix = pixel_matrix(theta, size, output_size, align_corners)
-    columns, rows = (
-        Cells.of_pixels(side, theta.dtype)
-        if fill_mode == "constant"
-        else Cells.with_margins(side, _farthest(axis, side, output_size), theta.dtype)
-        for axis, side in zip(matrix, reversed(size), strict=True)
-    )
-    window = AffineWindow.around(matrix, cotangent, columns, rows)
+    work, ways = [], []
+    for columns, rows, in_one_block, is_complete in _gathers(
+        matrix, size, output_size, fill_mode
+    ):
+        window = AffineWindow.around(matrix, cotangent, columns, rows)
+        if in_one_block and any(side < window.taps for side in output_size):
+            continue
+        work.append(_work(window, in_one_block, is_complete))
+        ways.append(functools.partial(_gather, window, in_one_block, cotangent))
+    if runs_on_cpu():
+        work.append(float(_BLOCKS_OF_A_SCATTER))
+        ways.append(scatter)
+    return ops.switch(ops.cast(ops.argmin(ops.stack(work)), "int32"), ways)
 
-    def gather():
-        sums = columns.fold(rows.fold(_sum_over_windows(window), axis=1), axis=2)
-        gradient = ops.reshape(sums, (-1, *size, ops.shape(cotangent)[3]))
-        return ops.cast(gradient, cotangent.dtype)
 
+def _gathers(matrix, size, output_size, fill_mode):
+    """The gathers to choose from.
+
+    All on this list costs time to compile, so it has only what wins clearly somewhere.
+
+    Yields:
+        `Cells` along columns and rows; whether it is a gather for windows of one block;
+        and whether no sample lies outside all cells, a boolean or a boolean scalar.
+    """
+    dtype, sides = matrix[0][0].dtype, tuple(reversed(size))
+    pixels = [Cells.of_pixels(side, dtype) for side in sides]
+    if fill_mode == "constant":
+        yield *pixels, True, True
+        yield *pixels, False, True
+        return
+    farthest = [
+        _farthest(axis, side, output_size)
+        for axis, side in zip(matrix, sides, strict=True)
+    ]
+    yield *pixels, False, ops.maximum(*farthest) <= 0
+    for part in _MARGINS:
+        yield *_with_margins(sides, part, farthest), True, True
     if not runs_on_cpu():
-        return gather()
-    cells_per_pixel = columns.count * rows.count / math.prod(size)
-    work = cells_per_pixel * ops.cast(math.prod(window.blocks), "float32")
-    return ops.cond(work <= _BLOCKS_OF_A_SCATTER, gather, scatter)
+        yield *_with_margins(sides, _MARGINS[0], farthest), False, True
+
+
+def _with_margins(sides, part, farthest):
+    """Cells along columns and rows with a margin of a part of each side."""
+    return [
+        Cells.with_margins(side, max(1, (side + part // 2) // part), far, far.dtype)
+        for side, far in zip(sides, farthest, strict=True)
+    ]
 
 
 def _farthest(axis, side, output_size):
@@ -91,21 +125,41 @@ def _farthest(axis, side, output_size):
     return ops.max(ops.where(distance > 0, distance, 0))
 
 
-def _sum_over_windows(window):
+def _work(window, in_one_block, is_complete):
+    """The work of a gather in blocks for each pixel; infinite where it does not do."""
+    columns, rows = window.columns, window.rows
+    blocks = math.prod(window.blocks)
+    if in_one_block:
+        is_complete = ops.logical_and(is_complete, blocks <= 1)
+    cells_per_pixel = columns.count * rows.count / (columns.side * rows.side)
+    work = ops.cast(blocks, "float32") * cells_per_pixel
+    return ops.where(is_complete, work, float("inf"))
+
+
+def _gather(window, in_one_block, cotangent):
+    columns, rows = window.columns, window.rows
+    if not in_one_block:
+        sums = _sum_over_blocks(window)
+    elif columns.margin:
+        # A choice, so that XLA does not fuse the sums into each use that `fold` makes.
+        sums = ops.cond(window.blocks[0] <= 1, window.sum, window.zeros)
+    else:
+        sums = window.sum()  # Without a loop, as what a loop carries is copied.
+    sums = columns.fold(rows.fold(sums, axis=1), axis=2)
+    channels = ops.shape(cotangent)[3]
+    gradient = ops.reshape(sums, (-1, rows.side, columns.side, channels))
+    return ops.cast(gradient, cotangent.dtype)
+
+
+def _sum_over_blocks(window):
     across, down = window.blocks
 
-    def many_blocks():
-        def add(index, total):
-            block = (index % across, index // across)
-            return index + 1, total + window.sum(block)
+    def add(index, total):
+        block = (index % across, index // across)
+        return index + 1, total + window.sum(block)
 
-        return ops.while_loop(
-            lambda index, total: index < across * down,
-            add,
-            (ops.convert_to_tensor(0, dtype="int32"), window.zeros()),
-        )[1]
-
-    if any(side < window.taps for side in window.output_size):
-        return many_blocks()
-    # What a loop carries is copied: most often there is nothing to carry.
-    return ops.cond(across * down <= 1, window.sum, many_blocks)
+    return ops.while_loop(
+        lambda index, total: index < across * down,
+        add,
+        (ops.convert_to_tensor(0, dtype="int32"), window.zeros()),
+    )[1]

@@ -7,9 +7,6 @@ from keras import ops
 
 from keras_stn.ops.coordinates import centred_indices
 
-# Our choice: with a margin of an eighth of the side in cells two pixels wide, an image
-# that turns within its frame reaches no farther: (sqrt(2) - 1) / 2 of the side.
-_SIDE_PER_MARGIN = 8
 _NARROWEST, _WIDEST = 2, 2**16
 
 
@@ -47,16 +44,16 @@ class Cells(NamedTuple):
         return cls(centred_indices(side, dtype), 1.0, float(side), side)
 
     @classmethod
-    def with_margins(cls, side, farthest, dtype):
+    def with_margins(cls, side, margin, farthest, dtype):
         """Cells of the pixels and of all that is seen beyond the edges.
 
         Args:
             side: Number of pixels.
+            margin: Number of cells beyond each edge, as wide as they have to be.
             farthest: How far from the outermost pixels samples are, a float scalar,
                 which may be infinite.
             dtype: Dtype of places.
         """
-        margin = max(1, (side + _SIDE_PER_MARGIN // 2) // _SIDE_PER_MARGIN)
         width = ops.ceil((farthest - 1) / margin)
         is_covered = width <= _WIDEST
         width = ops.where(is_covered, width, float(_WIDEST))

@@ -27,6 +27,9 @@ MAPS = {
     "turns": turns(1) + SHIFTS,
     "eighths of a turn": turns(1, np.arange(COUNT) * np.pi / 4),
     "quarters of a turn": turns(1, np.arange(COUNT) * np.pi / 2).round(9),
+    "turns of the frame": turns(1),
+    "within the image": turns(0.5),
+    "shrunk by two": turns(2),
     "magnified": turns(0.6) + SHIFTS,
     "magnified much": turns(0.15) + SHIFTS,
     "shrunk": turns(2.2) + SHIFTS,
@@ -101,6 +104,27 @@ def test_is_the_transposed_oracle(sizes, fill_mode, gradient):
         np.testing.assert_allclose(
             to_numpy(found), expected, rtol=0, atol=2e-4, err_msg=name
         )
+
+
+@pytest.mark.parametrize(
+    ("fill_mode", "name", "way"),
+    [
+        ("constant", "turns", 0),  # In one block.
+        ("constant", "magnified", 1),  # Block by block.
+        ("constant", "magnified much", 2),  # By a scatter.
+        ("nearest", "within the image", 0),  # Block by block, without margins.
+        ("nearest", "turns of the frame", 1),  # In one block, with small margins.
+        ("nearest", "shrunk by two", 2),  # In one block, with large margins.
+        ("nearest", "magnified much", 3),  # By a scatter.
+    ],
+)
+def test_chooses_the_least_work(fill_mode, name, way, monkeypatch):
+    monkeypatch.setattr(module, "runs_on_cpu", lambda: True)
+    monkeypatch.setattr(module.ops, "switch", lambda index, ways: index)
+    theta = keras.ops.convert_to_tensor(MAPS[name].astype("float32"))
+    cotangent = keras.ops.ones((COUNT, 20, 20, 1))
+    chosen = affine_image_gradient(theta, cotangent, (20, 20), fill_mode, False)
+    assert int(chosen) == way
 
 
 @pytest.mark.parametrize("fill_mode", ["reflect", "mirror"])

@@ -15,7 +15,7 @@ DISTANCES = [0, 2.5, 30, 3e6]
 
 def make(side, farthest):
     farthest = keras.ops.convert_to_tensor(farthest, dtype="float32")
-    return Cells.with_margins(side, farthest, "float32")
+    return Cells.with_margins(side, max(1, side // 8), farthest, "float32")
 
 
 def pixel_weights(cells, places):
@@ -138,7 +138,7 @@ def test_gradient_is_the_slope_of_the_weights():
 
 def test_compiles():
     def weigh(places, farthest):
-        cells = Cells.with_margins(6, farthest, "float32")
+        cells = Cells.with_margins(6, 1, farthest, "float32")
         return cells.fold(cells.weigh(places, (1, -1)), 1)
 
     places = places_beyond(6, 40)
