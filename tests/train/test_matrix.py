@@ -66,6 +66,8 @@ def test_runs_at_a_time_share_the_cores(tmp_path):
 def test_an_interruption_ends_the_runs(tmp_path):
     """Ctrl-C in a terminal reaches the parent and its runs; here only the parent."""
     code = (
+        # A shell lets what it starts in the background ignore Ctrl-C.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from pathlib import Path; from tests.train.test_matrix import job;"
         "from train.matrix import run_matrix;"
         f"one = job(Path({str(tmp_path)!r}), 'a', '--epochs', 1000, '--seconds', 0.2);"
