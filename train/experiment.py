@@ -143,7 +143,9 @@ def _run(experiment, config, options, directory, strategy):
     result = _result(experiment, config, options, model, history, passes, strategy)
     if options.test_only and directory.result.exists():
         trained = directory.read_json(directory.result)
-        result |= {name: trained[name] for name in _WHERE_IT_WAS_TRAINED}
+        result |= {
+            name: trained[name] for name in _WHERE_IT_WAS_TRAINED if name in trained
+        }
     figure = experiment.draw_alignment(model)
     directory.write(directory.alignment, lambda path: figure.savefig(path, dpi=150))
     # Last, as it says that the run is finished.

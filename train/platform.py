@@ -31,7 +31,7 @@ def choose_device(arguments=None):
     Raises:
         ValueError: If there is no such device.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--device", default="auto")
     device = parser.parse_known_args(arguments)[0].device
     if device == "gpu" and not accelerators():
@@ -42,7 +42,7 @@ def choose_device(arguments=None):
             f"accelerator here. It needs a driver (does nvidia-smi list the GPU?) and "
             f"{how}. Without --device gpu this would run on: {device_name()}."
         )
-    if device == "cpu" and accelerators():
+    if device == "cpu":
         _hide_accelerators()
 
 
@@ -55,8 +55,9 @@ def _hide_accelerators():
     elif backend == "jax":
         import jax
 
+        # Before the devices are looked at: afterwards JAX does not listen.
         jax.config.update("jax_platforms", "cpu")
-    else:
+    elif accelerators():
         raise ValueError(
             f"--device cpu: {backend} has chosen its device already. Set the "
             "environment variable CUDA_VISIBLE_DEVICES to nothing instead."

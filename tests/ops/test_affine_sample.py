@@ -291,6 +291,16 @@ def test_a_nan_pixel_stays_with_the_samples_that_read_it(pixel, fill_mode):
     np.testing.assert_array_equal(warped[~reads], whole[~reads])
 
 
+@pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
+def test_a_nan_pixel_on_an_edge_is_seen_beyond_it(fill_mode):
+    image = np.zeros((1, 8, 8, 1), "float32")
+    image[0, 3, 0] = np.nan
+    theta = np.array([[[1, 0, -1], [0, 1, 0]]], "float32")  # Half of it is beyond.
+    warped = apply(ops.affine_sample, image, theta, fill_mode=fill_mode)
+    assert np.isnan(warped[0, 3, :4]).all()
+    assert not np.isnan(np.delete(warped[0], [2, 3], axis=0)).any()
+
+
 # --- dtypes ---------------------------------------------------------------------------
 
 

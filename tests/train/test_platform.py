@@ -32,17 +32,39 @@ def test_a_gpu_that_is_there_is_used(monkeypatch):
     platform.choose_device(["--device", "gpu"])
 
 
+def looks_at_devices():
+    raise AssertionError("JAX would no longer listen.")
+
+
 @pytest.mark.tensorflow
-def test_accelerators_are_hidden(monkeypatch):
+@pytest.mark.parametrize("option", ["--device", "--dev"])
+def test_accelerators_are_hidden(option, monkeypatch):
     import tensorflow as tf
 
     hidden = []
-    monkeypatch.setattr(platform, "accelerators", lambda: ["one"])
+    monkeypatch.setattr(platform, "accelerators", looks_at_devices)
     monkeypatch.setattr(
         tf.config, "set_visible_devices", lambda *given: hidden.append(given)
     )
-    platform.choose_device(["--device", "cpu", "--seed", "1"])
+    platform.choose_device([option, "cpu", "--seed", "1"])
     assert hidden == [([], "GPU")]
+
+
+def test_accelerators_are_hidden_from_jax(monkeypatch):
+    jax = pytest.importorskip("jax")
+    set_to = {}
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    monkeypatch.setattr(platform, "accelerators", looks_at_devices)
+    monkeypatch.setattr(jax.config, "update", set_to.__setitem__)
+    platform.choose_device(["--device", "cpu"])
+    assert set_to == {"jax_platforms": "cpu"}
+
+
+def test_pytorch_says_how_to_hide_them(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "torch")
+    monkeypatch.setattr(platform, "accelerators", lambda: ["one"])
+    with pytest.raises(ValueError, match="CUDA_VISIBLE_DEVICES"):
+        platform.choose_device(["--device", "cpu"])
 
 
 def test_unknown_device(tmp_path, capsys):
