@@ -35,6 +35,7 @@ def built(layer_class, shape, options):
         ((2, 12, 11, 1), {"kernel_size": 9}),
         ((2, 12, 11, 1), {"kernel_size": (2, 5), "padding": "same"}),
         ((2, 12, 11, 1), {"kernel_size": (4, 3), "activation": "tanh"}),
+        ((2, 12, 11, 1), {"kernel_size": 3, "use_bias": False}),
         # These are left to Keras.
         ((2, 12, 11, 3), {"kernel_size": 3}),
         ((2, 12, 11, 1), {"kernel_size": 3, "strides": 2}),
@@ -53,13 +54,15 @@ def test_is_keras_layer(shape, options):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
     weights = GENERATOR.normal(size=expected.shape)
-    kernel = ours.get_weights()[0]
+    variables = ours.get_weights()
 
     def results(layer):
-        def scalar(images, kernel):
-            return weighted_sum(weights, layer.convolution_op(images, kernel))
+        def scalar(images, *variables):
+            return weighted_sum(
+                weights, layer.stateless_call(list(variables), [], images)[0]
+            )
 
-        return gradients(scalar, images, kernel)
+        return gradients(scalar, images, *variables)
 
     for gradient, reference in zip(results(ours), results(keras_own), strict=True):
         assert np.abs(reference).max() > 1

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
-from keras_stn.ops.convolution import convolve_one_channel
+from keras_stn.ops.convolution import add_bias, convolve_one_channel
 from tests.compilation import compile_function
 from tests.gradients import gradient_of, gradients, numeric_gradient, weighted_sum
 
@@ -106,3 +106,61 @@ def test_second_derivatives():
         scale = np.abs(numeric).max()
         assert scale > 1
         np.testing.assert_allclose(gradient, numeric, rtol=0, atol=1e-4 * scale)
+
+
+BIAS = np.array([0.5, -2.0], "float32")
+
+
+def test_add_bias_and_its_gradients():
+    features = GENERATOR.normal(size=(3, 4, 5, 2)).astype("float32")
+    found = keras.ops.convert_to_numpy(add_bias(features, BIAS))
+    np.testing.assert_allclose(found, features + BIAS, rtol=0, atol=1e-6)
+
+    weights = GENERATOR.normal(size=features.shape)
+
+    def scalar(features, bias):
+        return weighted_sum(weights, add_bias(features, bias) ** 2)
+
+    function = compile_function(lambda *tensors: gradient_of(scalar)(*tensors))
+    expected = 2 * weights * (np.float64(features) + BIAS)
+    for found in (gradients(scalar, features, BIAS), function(features, BIAS)):
+        to_features, to_bias = map(keras.ops.convert_to_numpy, found)
+        np.testing.assert_allclose(to_features, expected, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(to_bias, expected.sum((0, 1, 2)), rtol=0, atol=1e-3)
+
+
+def test_second_derivative_of_add_bias():
+    features = GENERATOR.normal(size=(3, 4, 5, 2)).astype("float32")
+
+    def slope(features, bias):
+        to_bias = gradient_of(lambda f, b: keras.ops.sum(add_bias(f, b) ** 3))
+        return keras.ops.sum(to_bias(features, bias)[1])
+
+    to_features, to_bias = gradients(slope, features, BIAS)
+    expected = 6 * (np.float64(features) + BIAS)
+    np.testing.assert_allclose(to_features, expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(to_bias, expected.sum((0, 1, 2)), rtol=0, atol=1e-3)
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="about TensorFlow's graphs"
+)
+def test_gradients_to_kernel_and_bias_stay_apart():
+    """Fused they take oneDNN more than twice as long, and it fuses `BiasAddGrad`."""
+    import tensorflow as tf
+
+    @tf.function
+    def step(images, kernel, bias):
+        with tf.GradientTape() as tape:
+            tape.watch([kernel, bias])
+            result = tf.reduce_sum(add_bias(convolve_one_channel(images, kernel), bias))
+        return tape.gradient(result, [kernel, bias])
+
+    graph = step.get_concrete_function(*map(tf.constant, (IMAGES, KERNEL, BIAS))).graph
+    operations = {
+        node.op
+        for function in [graph.as_graph_def(), *graph.as_graph_def().library.function]
+        for node in getattr(function, "node", None) or function.node_def
+    }
+    assert "Conv2DBackpropFilter" in operations
+    assert "BiasAddGrad" not in operations
