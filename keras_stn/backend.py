@@ -32,7 +32,8 @@ def compiled(*static_names):
 
     Returns:
         A decorator. The decorated function takes its tensors by position and the
-        static arguments by keyword. The first axis of all tensors is the batch.
+        static arguments by keyword. The first axis of all tensors is the batch, and of
+        what it returns unless that is a scalar.
     """
 
     def decorate(function):
@@ -71,7 +72,8 @@ def _compiled_by_tensorflow(function):
         )
         result = cluster(signature, tuple(sorted(options.items())))(*tensors)
         batch_size = tensors[0].shape[0]
-        if batch_size is not None and not tf.executing_eagerly():
+        is_known = batch_size is not None and result.shape.rank != 0
+        if is_known and not tf.executing_eagerly():
             result.set_shape([batch_size, *result.shape[1:]])
         return result
 
@@ -88,6 +90,24 @@ def _compiled_by_jax(function, static_names):
             return function(*tensors, **options)
 
     return jax.jit(precise, static_argnames=static_names)
+
+
+def compiled_in_parts(*static_names):
+    """As `compiled`, for a function that chooses among compiled functions.
+
+    TensorFlow compiles each of them when it is first chosen, which most never are, and
+    not all of them before the first step. JAX compiles the choice as a whole, or it
+    would do so anew at every call.
+
+    Args:
+        *static_names: As in `compiled`.
+
+    Returns:
+        A decorator, as of `compiled`.
+    """
+    if keras.config.backend() == "tensorflow":
+        return lambda function: function
+    return compiled(*static_names)
 
 
 def with_derivatives(function, *derivatives):

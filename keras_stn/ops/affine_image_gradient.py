@@ -16,14 +16,17 @@ there, sums are formed for margins around the image (`Cells`) and added to them.
 
 import functools
 import math
+from typing import NamedTuple
 
 from keras import ops
 
-from keras_stn.backend import runs_on_cpu
-from keras_stn.ops.affine_window import AffineWindow
+from keras_stn.backend import compiled, compiled_in_parts, runs_on_cpu
+from keras_stn.ops.affine_window import AffineWindow, taps_of_block
 from keras_stn.ops.cells import Cells
 from keras_stn.ops.coordinates import affine_coordinates, pixel_matrix
 from keras_stn.ops.image_gradient import image_gradient
+from keras_stn.ops.interpolation import flat_pixels
+from keras_stn.ops.warp import from_channels_last, to_channels_last
 
 # Our choice: in trials on two cores a scatter took as long as some 8 to 13 blocks.
 _BLOCKS_OF_A_SCATTER = 9
@@ -33,7 +36,22 @@ _BLOCKS_OF_A_SCATTER = 9
 _MARGINS = (8, 4)
 
 
-def affine_image_gradient(theta, cotangent, size, fill_mode, align_corners):
+class _Gather(NamedTuple):
+    """One way to form the gradient.
+
+    Attributes:
+        margins: Number of cells beyond each edge, along columns and along rows.
+        in_one_block: Whether it is for windows of one block only.
+    """
+
+    margins: tuple = (0, 0)
+    in_one_block: bool = True
+
+
+@compiled_in_parts("fill_mode", "align_corners", "data_format")
+def affine_image_gradient(
+    images, theta, cotangent, *, fill_mode, align_corners, data_format
+):
     """Differentiates a bilinear `affine_sample` to the images.
 
     With the fill modes `"constant"` and `"nearest"` the sums are formed in the same
@@ -41,77 +59,151 @@ def affine_image_gradient(theta, cotangent, size, fill_mode, align_corners):
     faster that way: there that is deterministic too.
 
     Args:
+        images: The images, of which only the shape matters.
         theta: Tensor of shape `(batch, 2, 3)`.
         cotangent: Derivative of the warped images, of shape `(batch, output_height,
-            output_width, channels)`.
-        size: `(height, width)` of the images.
+            output_width, channels)`, or as `data_format` has it.
         fill_mode: How the image is continued beyond its edges.
         align_corners: As in `affine_sample`.
+        data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
-        Tensor of shape `(batch, height, width, channels)` and the dtype of
-        `cotangent`.
+        Tensor of the shape of `images` and the dtype of `cotangent`.
     """
-    output_size = tuple(ops.shape(cotangent)[1:3])
-
-    def scatter():
-        x, y = affine_coordinates(theta, size, output_size, align_corners)
-        return image_gradient(x, y, cotangent, size, fill_mode)
-
+    tensors = (images, theta, cotangent)
+    options = {
+        "fill_mode": fill_mode,
+        "align_corners": align_corners,
+        "data_format": data_format,
+    }
+    size, output_size = _sizes(images, cotangent, data_format)
     is_known = all(isinstance(side, int) for side in (*size, *output_size))
     if fill_mode not in ("constant", "nearest") or not is_known:
-        return scatter()
-    matrix = pixel_matrix(theta, size, output_size, align_corners)
-    work, ways = [], []
-    for columns, rows, in_one_block, is_complete in _gathers(
-        matrix, size, output_size, fill_mode
-    ):
-        window = AffineWindow.around(matrix, cotangent, columns, rows)
-        if in_one_block and any(side < window.taps for side in output_size):
-            continue
-        work.append(_work(window, in_one_block, is_complete))
-        ways.append(functools.partial(_gather, window, in_one_block, cotangent))
-    if runs_on_cpu():
-        work.append(float(_BLOCKS_OF_A_SCATTER))
-        ways.append(scatter)
-    return ops.switch(ops.cast(ops.argmin(ops.stack(work)), "int32"), ways)
+        return _scatter(*tensors, **options)
+    gathers = _gathers(size, output_size, fill_mode)
+    ways = [
+        functools.partial(_gather, *tensors, gather=gather, **options)
+        for gather in gathers
+    ]
+    may_scatter = runs_on_cpu()
+    if may_scatter:
+        ways.append(functools.partial(_scatter, *tensors, **options))
+    way = _choose(*tensors, gathers=gathers, may_scatter=may_scatter, **options)
+    return ops.switch(way, ways)
 
 
-def _gathers(matrix, size, output_size, fill_mode):
+def _sizes(images, cotangent, data_format):
+    """`(height, width)` of the images and of the warped images."""
+    first = 2 if data_format == "channels_first" else 1
+    return [tuple(ops.shape(one)[first : first + 2]) for one in (images, cotangent)]
+
+
+def _gathers(size, output_size, fill_mode):
     """The gathers to choose from.
 
-    All on this list costs time to compile, so it has only what wins clearly somewhere.
-
-    Yields:
-        `Cells` along columns and rows; whether it is a gather for windows of one block;
-        and whether no sample lies outside all cells, a boolean or a boolean scalar.
+    Each of them costs time to compile, so there is only what wins clearly somewhere.
     """
-    dtype, sides = matrix[0][0].dtype, tuple(reversed(size))
-    pixels = [Cells.of_pixels(side, dtype) for side in sides]
+    sides = tuple(reversed(size))
+    margins = [
+        tuple(max(1, (side + part // 2) // part) for side in sides) for part in _MARGINS
+    ]
     if fill_mode == "constant":
-        yield *pixels, True, True
-        yield *pixels, False, True
-        return
-    farthest = [
-        _farthest(axis, side, output_size)
-        for axis, side in zip(matrix, sides, strict=True)
-    ]
-    yield *pixels, False, ops.maximum(*farthest) <= 0
-    for part in _MARGINS:
-        yield *_with_margins(sides, part, farthest), True, True
-    if not runs_on_cpu():
-        yield *_with_margins(sides, _MARGINS[0], farthest), False, True
+        found = [_Gather(), _Gather(in_one_block=False)]
+    else:
+        found = [_Gather(in_one_block=False), *map(_Gather, margins)]
+        if not runs_on_cpu():
+            found.append(_Gather(margins[0], in_one_block=False))
+    if any(side < taps_of_block(size, output_size) for side in output_size):
+        found = [gather for gather in found if not gather.in_one_block]
+    return tuple(dict.fromkeys(found))  # The margins of a small image are the same.
 
 
-def _with_margins(sides, part, farthest):
-    """Cells along columns and rows with a margin of a part of each side."""
+@compiled("gathers", "may_scatter", "fill_mode", "align_corners", "data_format")
+def _choose(
+    images,
+    theta,
+    cotangent,
+    *,
+    gathers,
+    may_scatter,
+    fill_mode,
+    align_corners,
+    data_format,
+):
+    """Number of the way with the least work: a gather, or after them the scatter."""
+    size, output_size = _sizes(images, cotangent, data_format)
+    matrix = pixel_matrix(theta, size, output_size, align_corners)
+    farthest = _farthest(matrix, size, output_size)
+    work = []
+    for gather in gathers:
+        cells = _cells(gather, size, farthest)
+        window = AffineWindow.around(matrix, output_size, *cells)
+        is_complete = (
+            any(gather.margins)
+            or fill_mode == "constant"
+            or ops.maximum(*farthest) <= 0
+        )
+        work.append(_work(window, gather.in_one_block, is_complete))
+    if may_scatter:
+        work.append(float(_BLOCKS_OF_A_SCATTER))
+    return ops.cast(ops.argmin(ops.stack(work)), "int32")
+
+
+@compiled("gather", "fill_mode", "align_corners", "data_format")
+def _gather(images, theta, cotangent, *, gather, align_corners, data_format, **_):
+    size, output_size = _sizes(images, cotangent, data_format)
+    cotangent = to_channels_last(cotangent, data_format)
+    matrix = pixel_matrix(theta, size, output_size, align_corners)
+    columns, rows = _cells(gather, size, _farthest(matrix, size, output_size))
+    window = AffineWindow.around(matrix, output_size, columns, rows)
+    cotangents = flat_pixels(cotangent)
+    if not gather.in_one_block:
+        sums = _sum_over_blocks(window, cotangents)
+    elif columns.margin:
+        # A choice, so that XLA does not fuse the sums into each use that `fold` makes.
+        sums = ops.cond(
+            window.blocks[0] <= 1,
+            lambda: window.sum(cotangents),
+            lambda: window.zeros(cotangents),
+        )
+    else:
+        # Without a loop, as what a loop carries is copied.
+        sums = window.sum(cotangents)
+    sums = columns.fold(rows.fold(sums, axis=1), axis=2)
+    gradient = ops.reshape(sums, (-1, *size, ops.shape(cotangent)[3]))
+    return from_channels_last(ops.cast(gradient, cotangent.dtype), data_format)
+
+
+@compiled("fill_mode", "align_corners", "data_format")
+def _scatter(images, theta, cotangent, *, fill_mode, align_corners, data_format):
+    size, output_size = _sizes(images, cotangent, data_format)
+    cotangent = to_channels_last(cotangent, data_format)
+    x, y = affine_coordinates(theta, size, output_size, align_corners)
+    gradient = image_gradient(x, y, cotangent, size, fill_mode)
+    return from_channels_last(gradient, data_format)
+
+
+def _cells(gather, size, farthest):
+    """Cells along columns and rows."""
     return [
-        Cells.with_margins(side, max(1, (side + part // 2) // part), far, far.dtype)
-        for side, far in zip(sides, farthest, strict=True)
+        Cells.with_margins(side, margin, far, far.dtype)
+        if margin
+        else Cells.of_pixels(side, far.dtype)
+        for side, margin, far in zip(
+            reversed(size), gather.margins, farthest, strict=True
+        )
     ]
 
 
-def _farthest(axis, side, output_size):
+def _farthest(matrix, size, output_size):
+    """How far beyond the outermost pixels there are samples, along x and along y."""
+    return [
+        _farthest_along(axis, side, output_size)
+        for axis, side in zip(matrix, reversed(size), strict=True)
+    ]
+
+
+def _farthest_along(axis, side, output_size):
     """How far beyond the outermost pixels of an axis there are samples in a batch."""
     by_column, by_row, shift = axis
     height, width = output_size
@@ -136,30 +228,15 @@ def _work(window, in_one_block, is_complete):
     return ops.where(is_complete, work, float("inf"))
 
 
-def _gather(window, in_one_block, cotangent):
-    columns, rows = window.columns, window.rows
-    if not in_one_block:
-        sums = _sum_over_blocks(window)
-    elif columns.margin:
-        # A choice, so that XLA does not fuse the sums into each use that `fold` makes.
-        sums = ops.cond(window.blocks[0] <= 1, window.sum, window.zeros)
-    else:
-        sums = window.sum()  # Without a loop, as what a loop carries is copied.
-    sums = columns.fold(rows.fold(sums, axis=1), axis=2)
-    channels = ops.shape(cotangent)[3]
-    gradient = ops.reshape(sums, (-1, rows.side, columns.side, channels))
-    return ops.cast(gradient, cotangent.dtype)
-
-
-def _sum_over_blocks(window):
+def _sum_over_blocks(window, cotangents):
     across, down = window.blocks
 
     def add(index, total):
         block = (index % across, index // across)
-        return index + 1, total + window.sum(block)
+        return index + 1, total + window.sum(cotangents, block)
 
     return ops.while_loop(
         lambda index, total: index < across * down,
         add,
-        (ops.convert_to_tensor(0, dtype="int32"), window.zeros()),
+        (ops.convert_to_tensor(0, dtype="int32"), window.zeros(cotangents)),
     )[1]

@@ -173,17 +173,17 @@ def _affine_sample(
     return from_channels_last(samples, data_format)
 
 
-@compiled(*_OPTIONS)
 def _image_gradient(
     images, theta, cotangent, *, fill_mode, align_corners, data_format, **_
 ):
-    # Of the images only the shape.
-    input_size = tuple(ops.shape(to_channels_last(images, data_format))[1:3])
-    cotangent = to_channels_last(cotangent, data_format)
-    gradient = affine_image_gradient(
-        theta, cotangent, input_size, fill_mode, align_corners
+    return affine_image_gradient(
+        images,
+        theta,
+        cotangent,
+        fill_mode=fill_mode,
+        align_corners=align_corners,
+        data_format=data_format,
     )
-    return from_channels_last(gradient, data_format)
 
 
 @compiled(*_OPTIONS)

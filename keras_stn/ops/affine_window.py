@@ -1,7 +1,7 @@
 """The output pixels that may have read a cell of the image, for affine maps."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_stn.ops.cells import Cells
 from keras_stn.ops.coordinates import centre, rounded
-from keras_stn.ops.interpolation import flat_pixels, per_channel, read_pixels, sum_dtype
+from keras_stn.ops.interpolation import per_channel, read_pixels, sum_dtype
 from keras_stn.ops.neighbours import flat_index
 
 
@@ -21,7 +21,6 @@ class AffineWindow(NamedTuple):
     needs, and what a wider window than its own adds to a cell has a weight of zero.
 
     Attributes:
-        cotangent: Flat pixels of the derivative of the warped images.
         columns: `Cells` along the horizontal axis of the images.
         rows: `Cells` along the vertical axis.
         output_size: `(height, width)` of the warped images.
@@ -34,7 +33,6 @@ class AffineWindow(NamedTuple):
         blocks: Number of blocks along columns and along rows, int32 scalars.
     """
 
-    cotangent: Any
     columns: Cells
     rows: Cells
     output_size: tuple
@@ -45,9 +43,8 @@ class AffineWindow(NamedTuple):
     blocks: tuple
 
     @classmethod
-    def around(cls, matrix, cotangent, columns, rows):
+    def around(cls, matrix, output_size, columns, rows):
         """Finds the window of each image and the number of blocks that covers all."""
-        output_size = tuple(ops.shape(cotangent)[1:3])
         (xx, xy, x_shift), (yx, yy, y_shift) = matrix
         determinant = xx * yy - xy * yx
         inverse = (
@@ -67,9 +64,7 @@ class AffineWindow(NamedTuple):
             reach.append(
                 by_x * columns.half_width + by_y * rows.half_width + rounding + 1e-3
             )
-        # Fewer where the transformer makes images smaller, so has wider steps.
-        is_shrunk = 2 * math.prod(output_size) <= columns.side * rows.side
-        taps = 2 if is_shrunk else 3
+        taps = taps_of_block((rows.side, columns.side), output_size)
         blocks = []
         for distance, side in zip(reach, reversed(output_size), strict=True):
             count = ops.ceil(2 * distance)
@@ -77,7 +72,6 @@ class AffineWindow(NamedTuple):
             count = ops.where(count < side, count, float(side))
             blocks.append(_ceil_divide(ops.cast(ops.max(count), "int32"), taps))
         return cls(
-            flat_pixels(cotangent),
             columns,
             rows,
             output_size,
@@ -88,16 +82,17 @@ class AffineWindow(NamedTuple):
             tuple(blocks),
         )
 
-    def sum(self, block=None):
-        """Sums the weighted cotangent over one block of the window of each cell.
+    def sum(self, cotangents, block=None):
+        """Sums the weighted cotangents over one block of the window of each cell.
 
         Args:
+            cotangents: Flat pixels of the derivative of the warped images.
             block: Index of the block along columns and along rows; None for the first
                 one when the whole window is known to lie within the output.
 
         Returns:
             Tensor of shape `(batch, rows, columns)`, with a last axis of channels if
-            the cotangent has one.
+            the cotangents have one.
         """
         height, width = self.output_size
         (xx, xy, x_shift), (yx, yy, y_shift) = self.matrix
@@ -144,17 +139,23 @@ class AffineWindow(NamedTuple):
                         ops.minimum(tap_row, height - 1),
                         self.output_size,
                     )
-                dtype_of_sum = sum_dtype(self.cotangent, weight)
-                values = ops.cast(read_pixels(self.cotangent, index), dtype_of_sum)
-                weight = per_channel(ops.cast(weight, dtype_of_sum), self.cotangent)
+                dtype_of_sum = sum_dtype(cotangents, weight)
+                values = ops.cast(read_pixels(cotangents, index), dtype_of_sum)
+                weight = per_channel(ops.cast(weight, dtype_of_sum), cotangents)
                 total = total + values * weight
         return total
 
-    def zeros(self):
+    def zeros(self, cotangents):
         """A sum over no windows."""
-        batch, _, *channels = ops.shape(self.cotangent)
+        batch, _, *channels = ops.shape(cotangents)
         shape = (batch, self.rows.count, self.columns.count, *channels)
-        return ops.zeros(shape, dtype=sum_dtype(self.cotangent, self.matrix[0][0]))
+        return ops.zeros(shape, dtype=sum_dtype(cotangents, self.matrix[0][0]))
+
+
+def taps_of_block(size, output_size):
+    """Side of a block in output pixels."""
+    # Fewer where the transformer makes images smaller, so has wider steps.
+    return 2 if 2 * math.prod(output_size) <= math.prod(size) else 3
 
 
 def _ceil_divide(dividend, divisor):

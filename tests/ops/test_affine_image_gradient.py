@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 
-from keras_stn.backend import compiled
 from keras_stn.ops import affine_image_gradient as module
 from keras_stn.ops.affine_image_gradient import affine_image_gradient
 from tests import oracle
@@ -69,20 +68,40 @@ def transposed_oracle(theta, cotangent, size, fill_mode, align_corners):
     return gradient
 
 
-def make_compiled():
-    @compiled("size", "fill_mode", "align_corners")
-    def gradient(theta, cotangent, *, size, fill_mode, align_corners):
-        return affine_image_gradient(theta, cotangent, size, fill_mode, align_corners)
+def image_gradient(theta, cotangent, size, fill_mode, align_corners=False):
+    theta, cotangent = map(keras.ops.convert_to_tensor, (theta, cotangent))
+    images = keras.ops.zeros((theta.shape[0], *size, cotangent.shape[-1]))
+    return affine_image_gradient(
+        images,
+        theta,
+        cotangent,
+        fill_mode=fill_mode,
+        align_corners=align_corners,
+        data_format="channels_last",
+    )
 
-    return gradient
+
+@pytest.fixture
+def on_device(monkeypatch):
+    """A function that has the gradient computed as for a CPU or not."""
+
+    def forget():
+        if keras.config.backend() == "jax":
+            affine_image_gradient.clear_cache()
+
+    def choose(is_cpu):
+        monkeypatch.setattr(module, "runs_on_cpu", lambda: is_cpu)
+        forget()
+
+    yield choose
+    forget()
 
 
 @pytest.fixture(params=["with a scatter", "gather only"])
-def gradient(request, monkeypatch):
-    """The function as on a CPU, and as on an accelerator: compiled once for a test."""
-    if request.param == "gather only":
-        monkeypatch.setattr(module, "runs_on_cpu", lambda: False)
-    return make_compiled()
+def gradient(request, on_device):
+    """The function as on a CPU, and as on an accelerator."""
+    on_device(request.param == "with a scatter")
+    return image_gradient
 
 
 @pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
@@ -93,13 +112,7 @@ def test_is_the_transposed_oracle(sizes, fill_mode, gradient):
     cotangent = GENERATOR.normal(size=(COUNT, *output_size, channels)).astype("float32")
     for name, theta in MAPS.items():
         theta = theta.astype("float32")
-        found = gradient(
-            keras.ops.convert_to_tensor(theta),
-            keras.ops.convert_to_tensor(cotangent),
-            size=size,
-            fill_mode=fill_mode,
-            align_corners=align_corners,
-        )
+        found = gradient(theta, cotangent, size, fill_mode, align_corners)
         expected = transposed_oracle(theta, cotangent, size, fill_mode, align_corners)
         np.testing.assert_allclose(
             to_numpy(found), expected, rtol=0, atol=2e-4, err_msg=name
@@ -118,12 +131,11 @@ def test_is_the_transposed_oracle(sizes, fill_mode, gradient):
         ("nearest", "magnified much", 3),  # By a scatter.
     ],
 )
-def test_chooses_the_least_work(fill_mode, name, way, monkeypatch):
-    monkeypatch.setattr(module, "runs_on_cpu", lambda: True)
+def test_chooses_the_least_work(fill_mode, name, way, on_device, monkeypatch):
+    on_device(True)
     monkeypatch.setattr(module.ops, "switch", lambda index, ways: index)
-    theta = keras.ops.convert_to_tensor(MAPS[name].astype("float32"))
-    cotangent = keras.ops.ones((COUNT, 20, 20, 1))
-    chosen = affine_image_gradient(theta, cotangent, (20, 20), fill_mode, False)
+    theta = MAPS[name].astype("float32")
+    chosen = image_gradient(theta, np.ones((COUNT, 20, 20, 1)), (20, 20), fill_mode)
     assert int(chosen) == way
 
 
@@ -132,40 +144,30 @@ def test_other_fill_modes(fill_mode):
     size = (5, 6)
     theta = MAPS["turns"].astype("float32")
     cotangent = GENERATOR.normal(size=(COUNT, 4, 3, 2)).astype("float32")
-    found = make_compiled()(
-        keras.ops.convert_to_tensor(theta),
-        keras.ops.convert_to_tensor(cotangent),
-        size=size,
-        fill_mode=fill_mode,
-        align_corners=False,
-    )
+    found = image_gradient(theta, cotangent, size, fill_mode)
     expected = transposed_oracle(theta, cotangent, size, fill_mode, False)
     np.testing.assert_allclose(to_numpy(found), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
 def test_the_same_bits_every_time(fill_mode, gradient):
-    theta = keras.ops.convert_to_tensor(MAPS["turns"].astype("float32"))
+    theta = MAPS["turns"].astype("float32")
     cotangent = GENERATOR.normal(size=(COUNT, 20, 20, 3)).astype("float32")
-    cotangent = keras.ops.convert_to_tensor(cotangent)
-    options = {"size": (20, 20), "fill_mode": fill_mode, "align_corners": False}
-    first = to_numpy(gradient(theta, cotangent, **options))
+    first = to_numpy(gradient(theta, cotangent, (20, 20), fill_mode))
     assert np.abs(first).max() > 1
     for _ in range(20):
-        again = to_numpy(gradient(theta, cotangent, **options))
+        again = to_numpy(gradient(theta, cotangent, (20, 20), fill_mode))
         np.testing.assert_array_equal(again, first)
 
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
-def test_only_gathers_on_an_accelerator(fill_mode, monkeypatch):
+def test_only_gathers_on_an_accelerator(fill_mode, on_device):
     import tensorflow as tf
 
-    monkeypatch.setattr(module, "runs_on_cpu", lambda: False)
+    on_device(False)
     function = tf.function(
-        lambda theta, cotangent: affine_image_gradient(
-            theta, cotangent, (6, 7), fill_mode, False
-        ),
+        lambda theta, cotangent: image_gradient(theta, cotangent, (6, 7), fill_mode),
         jit_compile=True,
         autograph=False,
     )
@@ -181,18 +183,40 @@ def test_theta_that_is_not_finite(fill_mode, gradient):
     theta = MAPS["turns"].astype("float32")
     theta[1, 0, 0], theta[2, 1, 2], theta[3] = np.nan, np.inf, -np.inf
     cotangent = GENERATOR.normal(size=(COUNT, 5, 4, 1)).astype("float32")
-    found = to_numpy(
-        gradient(
-            keras.ops.convert_to_tensor(theta),
-            keras.ops.convert_to_tensor(cotangent),
-            size=(4, 5),
-            fill_mode=fill_mode,
-            align_corners=False,
-        )
-    )
+    found = to_numpy(gradient(theta, cotangent, (4, 5), fill_mode))
     assert np.isfinite(found).all()
     finite = np.array([0, 4, 5])
     expected = transposed_oracle(
         theta[finite], cotangent[finite], (4, 5), fill_mode, False
     )
     np.testing.assert_allclose(found[finite], expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.tensorflow
+def test_runs_only_the_way_that_is_chosen(on_device, monkeypatch):
+    import tensorflow as tf
+
+    on_device(True)
+    taken = []
+
+    def note(name):
+        way = getattr(module, name)
+
+        def noting(*tensors, **options):
+            # Within the graph, so when it runs and not when it is traced.
+            with tf.control_dependencies([tf.py_function(taken.append, [name], [])]):
+                return tf.identity(way(*tensors, **options))
+
+        return noting
+
+    for name in ("_gather", "_scatter"):
+        monkeypatch.setattr(module, name, note(name))
+    function = tf.function(
+        lambda theta: image_gradient(
+            theta, tf.ones((COUNT, 20, 20, 1)), (20, 20), "constant"
+        )
+    )
+    for name, expected in (("turns", "_gather"), ("magnified much", "_scatter")):
+        taken.clear()
+        function(tf.constant(MAPS[name].astype("float32")))
+        assert [str(way.numpy(), "utf8") for way in taken] == [expected]
