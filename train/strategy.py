@@ -36,6 +36,7 @@ import threading
 
 import keras
 
+from keras_stn.datasets import as_tf_dataset
 from train import platform, workers
 
 STRATEGIES = ("auto", "none", "mirrored", "multi-worker")
@@ -84,10 +85,15 @@ class Strategy:
             data: A `PassDataset` of global batches.
             **arguments: Those of `fit`.
         """
+        steps = len(data)
         if self.is_distributed:
-            arguments["steps_per_epoch"] = len(data)
             data = EndlessPasses(data, self.part, self.parts)
-        model.fit(data, **arguments)
+            model.fit(data, steps_per_epoch=steps, **arguments)
+        elif keras.config.backend() == "tensorflow":
+            data = as_tf_dataset(EndlessPasses(data))
+            model.fit(data, steps_per_epoch=steps, **arguments)
+        else:
+            model.fit(data, **arguments)
 
     def compiles_whole_step(self):
         """Whether XLA compiles the training step as a whole."""

@@ -6,6 +6,7 @@ from keras_stn.datasets.mnist_tasks import mnist_task
 from keras_stn.datasets.rotation_task import RotationTask
 from keras_stn.datasets.scale_task import ScaleTask
 from keras_stn.datasets.svhn import SVHN, load_svhn
+from keras_stn.datasets.tf_data import as_tf_dataset
 from keras_stn.datasets.transformed_mnist import TransformedMNIST
 from keras_stn.datasets.translation_task import TranslationTask
 
@@ -17,6 +18,7 @@ __all__ = [
     "ScaleTask",
     "TransformedMNIST",
     "TranslationTask",
+    "as_tf_dataset",
     "load_mnist",
     "load_svhn",
     "mnist_task",

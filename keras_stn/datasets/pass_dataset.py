@@ -150,6 +150,7 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
 
     def __setstate__(self, state):
         self.__dict__.update(state)
+        self._unread = set(self._unread)
         self._lock = threading.Lock()
 
     def _draw_ahead(self, index):
