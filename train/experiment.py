@@ -15,10 +15,11 @@ from train import platform, workers
 from train.callbacks import ErrorAndSpeed, SaveProgress, StopOnNaN
 from train.export import check_exportable, export
 from train.failures import exit_status
+from train.feeding import feed
 from train.optimizers import make_optimizer
 from train.options import recipe_name
 from train.run_directory import RunDirectory
-from train.strategy import EndlessPasses, OnOneDevice, make_strategy
+from train.strategy import OnOneDevice, make_strategy
 
 # What a later test of a model leaves as it is in the result.
 _WHERE_IT_WAS_TRAINED = ("device", "strategy", "xla", "versions", "finished")
@@ -266,10 +267,8 @@ def _test(experiment, model, count):
     """The errors of several test passes, each on fresh draws."""
     passes = []
     for index in range(count):
-        data = experiment.test_data(index)
-        logs = model.evaluate(
-            EndlessPasses(data), steps=len(data), verbose=0, return_dict=True
-        )
+        data, steps = feed(experiment.test_data(index))
+        logs = model.evaluate(data, steps=steps, verbose=0, return_dict=True)
         passes.append(experiment.error_percent(logs))
         print(f"test pass {index + 1}/{count}: error {passes[-1]:.2f} %", flush=True)
     return passes

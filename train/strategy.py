@@ -31,13 +31,11 @@ The model is tested on one device, as `--test-only` does.
 """
 
 import contextlib
-import copy
-import threading
 
 import keras
 
-from keras_stn.datasets import as_tf_dataset
 from train import platform, workers
+from train.feeding import EndlessPasses, feed
 
 STRATEGIES = ("auto", "none", "mirrored", "multi-worker")
 
@@ -85,15 +83,12 @@ class Strategy:
             data: A `PassDataset` of global batches.
             **arguments: Those of `fit`.
         """
-        steps = len(data)
         if self.is_distributed:
+            steps = len(data)
             data = EndlessPasses(data, self.part, self.parts)
-            model.fit(data, steps_per_epoch=steps, **arguments)
-        elif keras.config.backend() == "tensorflow":
-            data = as_tf_dataset(EndlessPasses(data))
-            model.fit(data, steps_per_epoch=steps, **arguments)
         else:
-            model.fit(data, **arguments)
+            data, steps = feed(data)
+        model.fit(data, steps_per_epoch=steps, **arguments)
 
     def compiles_whole_step(self):
         """Whether XLA compiles the training step as a whole."""
@@ -164,58 +159,6 @@ class JaxDataParallel(Strategy):
         """As of `Strategy`."""
         with self.scope():
             super().fit(model, data, **arguments)
-
-
-class EndlessPasses(keras.utils.PyDataset):
-    """Batch after batch of pass after pass, a function of the batch's index alone.
-
-    Under a strategy Keras reads ahead of an epoch's end, and reads batches that it
-    throws away before the first epoch; data that count what has been read, as
-    `PassDataset` does, would go on to the next pass too early.
-
-    Args:
-        data: A `PassDataset`; the pass that it is in is the first.
-        part: Which part of each batch to give.
-        parts: Into how many equal parts batches are split.
-    """
-
-    def __init__(self, data, part=0, parts=1):
-        super().__init__(workers=1, use_multiprocessing=False)
-        self._data = data
-        self._first_pass = data.pass_index
-        self._part, self._parts = part, parts
-        self._passes = {}
-        self._lock = threading.Lock()
-
-    @property
-    def num_batches(self):
-        """None: there is no end."""
-        return None
-
-    def __getitem__(self, index):
-        """Draws a batch, counted from the beginning of the first pass.
-
-        Args:
-            index: From 0.
-
-        Returns:
-            A tuple of arrays.
-        """
-        later, index = divmod(index, len(self._data))
-        batch = self._pass(self._first_pass + later)[index]
-        size = len(batch[0]) // self._parts
-        rows = slice(self._part * size, (self._part + 1) * size)
-        return tuple(array[rows] for array in batch)
-
-    def _pass(self, pass_index):
-        with self._lock:
-            if pass_index not in self._passes:
-                data = copy.copy(self._data)
-                data.pass_index = pass_index
-                # Two iterators may be an epoch apart at most.
-                kept = {pass_index - 1, pass_index + 1} & set(self._passes)
-                self._passes = {k: self._passes[k] for k in kept} | {pass_index: data}
-            return self._passes[pass_index]
 
 
 class OnOneDevice(keras.callbacks.Callback):

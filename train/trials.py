@@ -7,6 +7,7 @@ import keras
 from keras_stn.tuning import SpatialTransformerHyperModel
 from train import platform
 from train.callbacks import StopOnNaN
+from train.feeding import feed
 from train.optimizers import make_optimizer
 
 
@@ -69,9 +70,13 @@ class TrialHyperModel(SpatialTransformerHyperModel):
         del hp
         start = time.perf_counter()
         epochs = epochs or self.epochs
+        training, steps = feed(self.data.training(initial_epoch))
+        validation, validation_steps = feed(self.data.validation(initial_epoch))
         history = model.fit(
-            self.data.training(initial_epoch),
-            validation_data=self.data.validation(initial_epoch),
+            training,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            validation_steps=validation_steps,
             shuffle=False,  # The data are shuffled by their own seed.
             initial_epoch=initial_epoch,
             epochs=epochs,

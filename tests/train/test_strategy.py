@@ -10,11 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_stn.datasets import HouseNumbers
 from train import workers
 from train.experiment import main
 from train.mnist import make_experiment
-from train.strategy import EndlessPasses, Strategy, make_strategy
+from train.strategy import Strategy, make_strategy
 
 # A plain recipe: Adam divides by small numbers and makes rounding errors large.
 CONFIG = """
@@ -95,7 +94,9 @@ def assert_same_curve(run_dir, expected_dir):
     assert actual.shape == expected.shape == (5, 3)
     # It goes down by more than the tolerance.
     assert expected[0, 0] - expected[-1, 0] > 0.02
-    np.testing.assert_allclose(actual, expected, atol=1e-4)
+    # Sums in another order, whose rounding grows with the steps; other batches would
+    # make a difference of a hundredth and more.
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-3)
 
 
 @pytest.mark.slow
@@ -236,26 +237,6 @@ def test_jax_workers_have_the_curve_of_one_and_resume(arguments, tmp_path, jax_a
     result = json.loads((two / "result.json").read_text())
     assert result["strategy"] == "DataParallel on 2 devices, worker 0 of 2"
     assert not list(two.glob("unfinished*"))
-
-
-def test_endless_passes_are_the_passes_one_after_another():
-    images = np.arange(20, dtype="uint8")[:, None, None, None]
-    options = {"batch_size": 4, "shuffle": True, "drop_remainder": True}
-    data = HouseNumbers(images, np.zeros((20, 5)), first_pass=3, **options)
-    endless = EndlessPasses(data)
-    parts = [EndlessPasses(data, part, 2) for part in (0, 1)]
-    expected = []
-    for pass_index in (3, 4, 5):
-        again = HouseNumbers(
-            images, np.zeros((20, 5)), first_pass=pass_index, **options
-        )
-        expected += [again[index][0] for index in range(5)]
-    # Also backwards, and again.
-    for index in [*range(15), *reversed(range(15))]:
-        np.testing.assert_array_equal(endless[index][0], expected[index])
-        halves = np.concatenate([part[index][0] for part in parts])
-        np.testing.assert_array_equal(halves, expected[index])
-    assert data.pass_index == 3
 
 
 def test_read_cluster():

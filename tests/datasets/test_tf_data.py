@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from keras_stn.datasets import HouseNumbers, as_tf_dataset
+
+pytestmark = pytest.mark.tensorflow
+
+IMAGES = np.arange(10, dtype="uint8")[:, None, None, None]
+LABELS = np.zeros((10, 5))
+
+
+def test_batches_are_the_same():
+    data = HouseNumbers(IMAGES, LABELS, batch_size=4)
+    dataset = as_tf_dataset(data)
+    assert len(dataset) == 3
+    found = list(dataset.as_numpy_iterator())
+    expected = [data[index] for index in range(3)]
+    for batch, reference in zip(found, expected, strict=True):
+        for array, other in zip(batch, reference, strict=True):
+            assert array.dtype == other.dtype
+            np.testing.assert_array_equal(array, other)
+
+
+def test_passes():
+    data = HouseNumbers(IMAGES, LABELS, batch_size=2, shuffle=True)
+    dataset = as_tf_dataset(data)
+    assert data.pass_index == 0
+    next(iter(dataset))  # As Keras does to learn the shapes.
+    for pass_index in range(3):
+        again = HouseNumbers(
+            IMAGES, LABELS, batch_size=2, shuffle=True, first_pass=pass_index
+        )
+        found = np.concatenate([images for images, _ in dataset.as_numpy_iterator()])
+        np.testing.assert_array_equal(found, np.concatenate([x for x, _ in again]))
+        assert data.pass_index == pass_index
+
+
+def test_nothing_is_tuned():
+    """Else the end of an epoch waits for what tunes; it depends on chance how long."""
+    data = HouseNumbers(IMAGES, LABELS, batch_size=4)
+    assert as_tf_dataset(data).options().autotune.enabled is False
