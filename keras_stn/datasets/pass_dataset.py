@@ -26,6 +26,7 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
     - In `fit`, pass `shuffle=False` and use the argument `shuffle` here. Keras would
       shuffle the order of batches with a generator of its own, which a resumed
       training does not continue.
+    - On TensorFlow, `as_tf_dataset` spares a wait after each epoch.
     - `evaluate(steps=...)` with fewer steps than there are batches does not complete
       the pass, so that the next call sees it again; add one to `pass_index` for others.
     - The attribute `workers` is Keras' own and stays 1: with more, Keras 3.15 hands
