@@ -22,6 +22,9 @@ def as_tf_dataset(data):
     Returns:
         A `tf.data.Dataset`. In `fit`, pass `shuffle=False`.
 
+    Raises:
+        ImportError: If TensorFlow is not installed.
+
     Example:
 
     >>> import numpy as np
