@@ -3,6 +3,8 @@
 import copy
 import itertools
 
+import keras
+
 
 def as_tf_dataset(data):
     """Feeds a data set of this package to TensorFlow without a wait after each epoch.
@@ -24,6 +26,7 @@ def as_tf_dataset(data):
 
     Raises:
         ImportError: If TensorFlow is not installed.
+        ValueError: If `data` is not a `PyDataset`.
 
     Example:
 
@@ -37,6 +40,11 @@ def as_tf_dataset(data):
     """
     import tensorflow as tf
 
+    if not isinstance(data, keras.utils.PyDataset):
+        raise ValueError(
+            "`data` must be a data set of batches, such as TransformedMNIST or another "
+            f"keras.utils.PyDataset. Received: {type(data).__name__}"
+        )
     count = data.num_batches
 
     def batches():

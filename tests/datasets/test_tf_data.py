@@ -39,3 +39,8 @@ def test_nothing_is_tuned():
     """Else the end of an epoch waits for what tunes; it depends on chance how long."""
     data = HouseNumbers(IMAGES, LABELS, batch_size=4)
     assert as_tf_dataset(data).options().autotune.enabled is False
+
+
+def test_takes_batches_only():
+    with pytest.raises(ValueError, match="PyDataset. Received: ndarray"):
+        as_tf_dataset(IMAGES)

@@ -142,9 +142,7 @@ def test_second_derivative_of_add_bias():
     np.testing.assert_allclose(to_bias, expected.sum((0, 1, 2)), rtol=0, atol=1e-3)
 
 
-@pytest.mark.skipif(
-    keras.config.backend() != "tensorflow", reason="about TensorFlow's graphs"
-)
+@pytest.mark.tensorflow
 def test_gradients_to_kernel_and_bias_stay_apart():
     """Fused they take oneDNN more than twice as long, and it fuses `BiasAddGrad`."""
     import tensorflow as tf
