@@ -70,7 +70,8 @@ def make_experiment(arguments=None):
             fill_mode=options.fill_mode,
         )
 
-    build_model()  # An unknown variant shall fail before the data are read.
+    # An unknown variant shall fail before the data are read.
+    localization = _localization_of(build_model())
     with warnings.catch_warnings():
         # The plan and the results say it themselves, and more than once.
         warnings.filterwarnings("ignore", message="NOT the full MNIST")
@@ -113,7 +114,7 @@ def make_experiment(arguments=None):
         "is_full_data": digits.complete,
         "task": options.task,
         "variant": options.variant,
-        "localization": options.localization,
+        "localization": localization,
         "transform": options.transform,
         "fill_mode": options.fill_mode,
         "batch_norm": options.batch_norm,
@@ -137,6 +138,17 @@ def make_experiment(arguments=None):
         draw_alignment=lambda model: draw_alignment(model, digits, task),
     )
     return options, config, experiment
+
+
+def _localization_of(model):
+    """Name of a network's localisation network, also where it is the default; or None.
+
+    A result has to say it, as the default may change from one version to the next.
+    """
+    if model.name == "cnn":
+        return None
+    name = model.get_layer("spatial_transformer").localization.name
+    return name.removeprefix("localization_").replace("_", "-")
 
 
 def _name(options, parser):

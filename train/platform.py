@@ -109,7 +109,8 @@ def device_name():
     if found:
         return ", ".join(found)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    return f"CPU, {cores or os.cpu_count()} cores, {platform.machine()}"
+    cores = cores or os.cpu_count()
+    return f"CPU, {cores} {'core' if cores == 1 else 'cores'}, {platform.machine()}"
 
 
 def compiles_whole_step():

@@ -85,7 +85,7 @@ def main(arguments=None):
         for what in wanted:
             (_report if what in TABLES else _draw)(what, options)
         if failed:
-            print(f"\n{len(failed)} runs failed: {', '.join(failed)}", file=sys.stderr)
+            print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
         return 1 if failed else 0
 
     return exit_status(work, "Repeat the command to go on.")

@@ -36,10 +36,10 @@ def mnist(
             (112x112).
         localization: Name of a localisation network, see `localization_network`, or
             anything that `splice` takes. Default, our choice as the paper does not say
-            which it used: on the image `"cnn"` for rotation, `"cnn-t"` for
-            translation, `"cnn-s"` for scale; on a feature map `"fcn"` for rotation,
-            `"cnn-t"` for translation and `"cnn-s"` for scale on the first map, and
-            `"fcn"` on the second.
+            which it used: on the image and on the first feature map `"cnn-m"` for
+            rotation, `"cnn-t"` for translation and `"cnn-s"` for scale; on the second
+            map, which is too small for these, `"fcn"`. On rotation it was chosen on
+            held-out digits: `python -m train.reproduce choices`.
         batch_norm: Whether to normalise after each of the classifier's blocks.
         transform: The family of transforms. The paper's is `"affine"`.
         fill_mode: The image beyond its edges. The paper's is `"nearest"`, the border.
@@ -100,11 +100,9 @@ def _block(index, kernel_size, batch_norm):
 
 
 def _default_localization(task, depth):
-    if task == "rotation":
-        return "cnn" if depth == 0 else "fcn"
     if depth == 2:
         return "fcn"
-    return {"translation": "cnn-t", "scale": "cnn-s"}[task]
+    return {"rotation": "cnn-m", "translation": "cnn-t", "scale": "cnn-s"}[task]
 
 
 def _localization_by_name(name):
