@@ -61,9 +61,18 @@ class SpatialTransformerNetwork(nn.Module):
         )
 
 
+def localization(name, variant):
+    """Name of the localisation network that these networks have."""
+    if name == "svhn":
+        return "svhn"
+    return "fcn" if Variant.parse(variant, max_depth=2).depth else "cnn"
+
+
 def mnist(variant):
-    """Makes the counterpart of `keras_stn.models.mnist(variant)` for 28x28 images."""
-    depth = Variant.parse(variant, max_depth=2).depth
+    """Makes the counterpart of `keras_stn.models.mnist` for 28x28 images.
+
+    Its localisation network is the one that `localization` names.
+    """
     network = SpatialTransformerNetwork(
         blocks=[
             _block("block_1_conv", nn.LazyConv2d(64, 9), pool=True),
@@ -71,7 +80,9 @@ def mnist(variant):
         ],
         head=_named(flatten=nn.Flatten(), logits=nn.LazyLinear(10)),
         variant=variant,
-        localization=_localization_cnn() if depth == 0 else _localization_fcn(),
+        localization=_localization_cnn()
+        if localization("mnist", variant) == "cnn"
+        else _localization_fcn(),
         padding_mode="border",
     )
     network(torch.zeros(1, 1, 28, 28))

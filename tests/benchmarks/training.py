@@ -69,7 +69,9 @@ def networks(name, variant, width):
     """Returns our network and PyTorch's, with the same weights."""
     keras.utils.set_random_seed(0)
     options = {"width": width} if name == "svhn" else {}
-    model = getattr(keras_stn.models, name)(variant, **options)
+    model = getattr(keras_stn.models, name)(
+        variant, localization=pytorch_networks.localization(name, variant), **options
+    )
     generator = np.random.default_rng(0)
     for weight in model.trainable_weights:
         if weight.path.endswith("kernel"):

@@ -15,6 +15,10 @@ from keras_stn.models import mnist
         ("stn_c0", "rotation", "fcn", 208_586 + 27_430),
         ("stn_c1", "rotation", "fcn", 208_586 + 207_142),
         ("stn_sl1", "rotation", "fcn", 208_586 + 207_142),
+        # The default: conv 5x5 24, dense 48 twice, and four numbers for each unit's
+        # normalisation; on the halved image and on the first map.
+        ("stn_c0", "rotation", None, 208_586 + 32_598),
+        ("stn_sl1", "rotation", None, 208_586 + 51_966),
         # The own copy of the first block: 9 * 9 * 64 + 64.
         ("stn_dl1", "rotation", "fcn", 208_586 + 207_142 + 5_248),
     ],

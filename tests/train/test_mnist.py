@@ -49,7 +49,7 @@ def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
     assert 0 <= history[-1]["theta_outside"] < 0.5
     assert (run_dir / "alignment.png").read_bytes()[:4] == b"\x89PNG"
     printed = capsys.readouterr().out
-    for part in ("415,728 parameters", "200 training", "mnist.npz", "images/s"):
+    for part in ("260,552 parameters", "200 training", "mnist.npz", "images/s"):
         assert part in printed
     assert f"Test error {result['error']:.2f} %" in printed
     assert "Not the full data set" in printed
