@@ -42,6 +42,7 @@ def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
     assert result["error"] == pytest.approx(np.mean(result["passes"]))
     assert result["is_full_data"] is False
     assert result["images"] == {"train": 200, "test": 50}
+    assert result["config"]["localization"] == "cnn-m"  # The default, by its name.
     assert result["versions"]["keras"] == keras.__version__
     history = json.loads((run_dir / "history.json").read_text())
     assert [row["epoch"] for row in history] == [1, 2, 3]
