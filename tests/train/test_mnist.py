@@ -153,7 +153,9 @@ def test_own_learning_rate_for_the_localisation(small_run, tmp_path):
     initial = experiment.build_model()
     trained = keras.saving.load_model(tmp_path / "run" / "model.keras")
     assert isinstance(trained.optimizer, keras.optimizers.MultiOptimizer)
-    for before, after in zip(initial.weights, trained.weights, strict=True):
+    for before, after in zip(
+        initial.trainable_weights, trained.trainable_weights, strict=True
+    ):
         moved = np.abs(
             keras.ops.convert_to_numpy(after) - keras.ops.convert_to_numpy(before)
         ).max()
