@@ -15,7 +15,8 @@ from train.experiment import main
 from train.mnist import make_experiment
 from train.strategy import Strategy, make_strategy
 
-# A plain recipe: Adam divides by small numbers and makes rounding errors large.
+# A plain recipe at a low rate: Adam divides by small numbers and makes rounding errors
+# large, and at 0.01 they grow tenfold an epoch.
 CONFIG = """
 epochs = 5
 sample_epochs = 5
@@ -23,7 +24,7 @@ batch_size = 48
 optimizer = "sgd"
 momentum = 0.9
 weight_decay = 0.0
-learning_rate = 0.01
+learning_rate = 0.003
 schedule = "cosine"
 warmup = 0.1
 localization_lr_multiplier = 0.5
@@ -96,7 +97,7 @@ def assert_same_curve(run_dir, expected_dir):
     assert actual.shape == expected.shape == (5, 3)
     # It goes down by more than the tolerance.
     assert expected[0, 0] - expected[-1, 0] > 0.02
-    np.testing.assert_allclose(actual, expected, atol=1e-4)
+    np.testing.assert_allclose(actual, expected, atol=5e-5)
 
 
 @pytest.mark.slow
