@@ -57,7 +57,7 @@ def make_experiment(arguments=None):
         "--batch-norm", action="store_true", help="normalise after each block"
     )
     options = parser.parse_args(arguments)
-    config = read_config("mnist", options)
+    config = read_config("mnist", options, tasks=sorted(_EXAMPLES))
     set_precision(options)
 
     def build_model():

@@ -118,12 +118,14 @@ def make_parser(dataset, description):
     return parser
 
 
-def read_config(dataset, options):
+def read_config(dataset, options, tasks=()):
     """Reads the config and lets the command line override it.
 
     Args:
         dataset: Prefix of the names of its config files.
         options: What the parser of `make_parser` returned.
+        tasks: Names of the tasks, if the data set has several. A config may have a
+            table of such a name with the entries that differ for that task.
 
     Returns:
         A dict with an entry for each key of the config.
@@ -143,6 +145,7 @@ def read_config(dataset, options):
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"The config {path} is not valid TOML: {error}") from error
+    config = _merge_task(config, tasks, getattr(options, "task", None), path)
     for name in _OVERRIDES:
         value = getattr(options, name)
         if value is not None:
@@ -206,6 +209,20 @@ def _positive(kind, text):
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
     return value
+
+
+def _merge_task(config, tasks, task, path):
+    """Replaces entries by those of the task's table, if the config has one."""
+    tables = {name: value for name, value in config.items() if isinstance(value, dict)}
+    merged = {name: value for name, value in config.items() if name not in tables}
+    for name, table in tables.items():
+        if name not in tasks or not set(table) <= set(merged):
+            raise ValueError(
+                f"The config {path} may have a table for each of the tasks "
+                f"{list(tasks)}, with entries that it also sets for all of them. "
+                f"Received: a table '{name}' with {sorted(table)}."
+            )
+    return {**merged, **tables.get(task, {})}
 
 
 def _check_config(config, path):

@@ -22,8 +22,13 @@ localization_lr_multiplier = 1.0
 """
 
 
-def read(*arguments):
-    return read_config("mnist", make_parser("mnist", "").parse_args(arguments))
+TASKS = ["rotation", "translation"]
+
+
+def read(*arguments, task="rotation"):
+    options = make_parser("mnist", "").parse_args(arguments)
+    options.task = task
+    return read_config("mnist", options, tasks=TASKS)
 
 
 @pytest.mark.parametrize(
@@ -36,9 +41,12 @@ def read(*arguments):
 )
 def test_shipped_configs_are_valid(dataset, name):
     options = make_parser(dataset, "").parse_args(["--config", name])
-    config = read_config(dataset, options)
-    assert config["batch_size"] > 0
-    assert ("epochs" in config) != ("iterations" in config)
+    tasks = ["rotation", "translation", "scale"] if dataset == "mnist" else []
+    for task in [*tasks, None]:
+        options.task = task
+        config = read_config(dataset, options, tasks)
+        assert config["batch_size"] > 0
+        assert ("epochs" in config) != ("iterations" in config)
 
 
 def test_paper_schedule():
@@ -72,6 +80,16 @@ def test_a_config_of_ones_own(tmp_path):
     assert read("--config", str(path), "--train-images", "7")["train_images"] == 7
 
 
+def test_entries_of_a_task(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(VALID + "[translation]\nlearning_rate = 0.5\nepochs = 7")
+    of_all, of_one = (read("--config", str(path), task=task) for task in TASKS)
+    assert (of_all["learning_rate"], of_one["learning_rate"]) == (1, 0.5)
+    assert of_one == {**of_all, "learning_rate": 0.5, "epochs": 7}
+    arguments = ("--config", str(path), "--learning-rate", "0.1")
+    assert read(*arguments, task="translation")["learning_rate"] == 0.1
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -81,6 +99,9 @@ def test_a_config_of_ones_own(tmp_path):
         (VALID + "iterations = 9", r"Unknown: \['epochs', 'sample_epochs'\]"),
         (VALID.replace('"adam"', "1"), "'optimizer' to a str. Received: 1"),
         (VALID.replace("epochs = 2", "epochs = true"), "'epochs' to a int"),
+        (VALID + "[scale]\nwarmup = 0.5", r"'translation'\].*'scale' with \['warmup'"),
+        (VALID + "[rotation]\niterations = 5", "'rotation' with"),
+        (VALID + "[rotation]\nwarmup = 'no'", "Received: 'no'"),
     ],
 )
 def test_rejects_broken_configs(tmp_path, text, message):
