@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from train.options import CONFIG_ENTRIES
 from train.store import RESULT_FOLDER, without_paths
 from train.table import title_of
 
@@ -161,7 +162,29 @@ def notes(table, rows):
     lines += sorted(
         {without_paths(one["data"]) for one in results if not one["is_full_data"]}
     )
+    lines += _mixed_recipes(rows)
     return lines + [line for order in table.orders for line in _verdict(order, rows)]
+
+
+def _mixed_recipes(rows):
+    """Says where networks or seeds of a task were not trained in the same way."""
+    lines = []
+    for task in dict.fromkeys(row.cell.key.get("task") for row in rows):
+        for entry in CONFIG_ENTRIES:
+            networks = {}
+            for row in rows:
+                if row.cell.key.get("task") == task:
+                    for result in row.results:
+                        network = title_of(row.cell.key["variant"])
+                        values = networks.setdefault(result["config"].get(entry), [])
+                        values += [network] if network not in values else []
+            if len(networks) > 1:
+                where = f"On {task} not" if task else "Not"
+                groups = ", ".join(
+                    f"{value} ({', '.join(names)})" for value, names in networks.items()
+                )
+                lines.append(f"{where} all have the same {entry}: {groups}.")
+    return lines
 
 
 def _headings(table):

@@ -90,6 +90,28 @@ def test_text_markdown_and_json(folders, table):
     assert content["rows"][-1]["ours"] is None
 
 
+def test_says_where_recipes_differ(folders, table):
+    runs, stored, add = folders
+    for task, variant, seed, rate in (
+        ("rotation", "cnn", 0, 0.002),
+        ("translation", "cnn", 0, 0.001),
+        ("translation", "cnn", 1, 0.002),
+        ("translation", "stn_c0", 0, 0.001),
+    ):
+        run = result(task, variant, seed, 1.0)
+        run["config"]["learning_rate"] = rate
+        add(run, "runs")
+    (line,) = [
+        line
+        for line in as_json(table, collect(table, "laptop", runs, stored))["notes"]
+        if "same" in line
+    ]
+    assert line == (
+        "On translation not all have the same learning_rate: 0.001 (CNN, STN-C0), "
+        "0.002 (CNN)."
+    )
+
+
 def test_choices_are_compared_with_the_first_of_their_network(folders):
     runs, stored, add = folders
     table = read_table("choices")
