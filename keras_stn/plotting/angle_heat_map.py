@@ -100,7 +100,7 @@ def _draw(axes, applied, predicted):
             line.slope * ends + line.intercept,
             color="tab:red",
             linewidth=1,
-            label=f"y = {line.slope:.2f} x {line.intercept:+.1f}",
+            label=f"y = {line.slope:z.2f} x {line.intercept:+z.1f}",
         )
         axes.legend(loc="upper left", frameon=False, fontsize="small")
     axes.set_xlim(-_LIMIT, _LIMIT)

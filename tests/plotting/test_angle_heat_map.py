@@ -49,5 +49,7 @@ def test_several_side_by_side():
     assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
     labels = [axis.get_legend().get_texts()[0].get_text() for axis in figure.axes]
     assert labels[0].startswith("y = 1.00 x") and labels[1].startswith("y = -1.00 x")
+    # A zero has no minus.
+    assert not any("-0.0" in label for label in labels)
     with pytest.raises(ValueError, match="at least one heat map"):
         angle_heat_maps({})
