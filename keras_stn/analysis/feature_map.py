@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_stn.analysis.places_in_image import map_size, places_in_image
+from keras_stn.models.calls import first_call
 from keras_stn.ops import affine_sample, invert_theta
 
 # Of a pixel: where less of it has been within the frame all along, it does not count.
@@ -165,14 +166,8 @@ def _output(model, layer):
     if isinstance(layer, keras.KerasTensor):
         return layer, layer._keras_history.operation.name
     layer = model.get_layer(layer) if isinstance(layer, str) else layer
-    try:
-        return layer.output, layer.name
-    except AttributeError as error:
-        raise ValueError(
-            f"The layer '{layer.name}' has no output that is known, as in a functional "
-            "or Sequential model that has been built. Give such a model. "
-            f"Keras says: {error}"
-        ) from error
+    _, output = first_call(model, layer)
+    return output, layer.name
 
 
 def _change_frame(theta, half, middle):

@@ -8,6 +8,7 @@ import numpy as np
 from keras_stn.analysis.alignment_gap import alignment_gap
 from keras_stn.analysis.best_feature_warp import best_feature_warp
 from keras_stn.analysis.places_in_image import map_size
+from keras_stn.models.calls import first_call
 
 # Places along a side that a map must have, so that a turn leaves some in the frame.
 _SIDE = 6
@@ -135,10 +136,8 @@ def feature_layers(model):
     for layer in model.layers:
         if isinstance(layer, _NO_FEATURES):
             continue
-        try:
-            shape = layer.output.shape
-        except AttributeError:
-            continue
+        _, output = first_call(model, layer)
+        shape = getattr(output, "shape", ())  # A list of outputs has none.
         if len(shape) == 4 and None not in shape[1:] and min(map_size(shape)) >= _SIDE:
             last.pop(map_size(shape), None)
             last[map_size(shape)] = layer.name

@@ -1,10 +1,12 @@
 """The transforms that a model predicts, as warps of its images."""
 
+import numpy as np
 from keras import ops
 
 from keras_stn.analysis.feature_map import FeatureMap
 from keras_stn.layers import SpatialTransformer
 from keras_stn.models import pose
+from keras_stn.models.calls import first_call
 
 
 def image_theta(model, images, layer=None, stride=None, batch_size=256):
@@ -41,8 +43,9 @@ def image_theta(model, images, layer=None, stride=None, batch_size=256):
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), figure 2
     """
+    images = np.asarray(images)
     theta = pose(model, layer).predict(images, batch_size=batch_size, verbose=0)
-    warped = _transformer(model, layer).input
+    warped, _ = first_call(model, _transformer(model, layer))
     warped = warped[0] if isinstance(warped, list | tuple) else warped
     feature_map = FeatureMap(model, warped, images.shape, stride)
     return ops.convert_to_numpy(feature_map.to_image(theta))

@@ -33,8 +33,9 @@ def predicted_angle(theta):
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), figure 3
     """
     theta = _as_matrices(theta)
-    return -np.rad2deg(
-        np.arctan2(theta[:, 0, 1] - theta[:, 1, 0], theta[:, 0, 0] + theta[:, 1, 1])
+    # t10 - t01, as the negative of a zero would turn half a turn into -180 degrees.
+    return np.rad2deg(
+        np.arctan2(theta[:, 1, 0] - theta[:, 0, 1], theta[:, 0, 0] + theta[:, 1, 1])
     )
 
 

@@ -31,7 +31,9 @@ def light_up(scene, generator):
         across = np.float32(np.cos(shadow_turn)) * x
         across = across + np.float32(np.sin(shadow_turn)) * y
         softness, place = generator.uniform(0.02, 0.3), generator.uniform(-0.7, 0.7)
-        shade = 1 / (1 + np.exp((np.float32(place) - across) / np.float32(softness)))
+        # Beyond 80 the shade is none to the last bit, and soon no longer a number.
+        depth = np.minimum((np.float32(place) - across) / np.float32(softness), 80)
+        shade = 1 / (1 + np.exp(depth))
         scene *= 1 - np.float32(generator.uniform(0.2, 0.5)) * shade
 
 

@@ -3,7 +3,7 @@
 import keras
 
 from keras_stn import ops
-from keras_stn.ops.arguments import check_fill, standardize_data_format
+from keras_stn.ops.arguments import check_fill, shapes_of, standardize_data_format
 
 
 @keras.saving.register_keras_serializable(package="keras_stn")
@@ -77,7 +77,7 @@ class BilinearSampler(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         """The size of the grid with the channels of the images."""
-        images, grid = (keras.KerasTensor(shape) for shape in input_shape)
+        images, grid = map(keras.KerasTensor, _check_pair(input_shape))
         return self._sample(images, grid).shape
 
     def get_config(self):
@@ -105,6 +105,6 @@ def _check_pair(inputs):
     if not isinstance(inputs, list | tuple) or len(inputs) != 2:
         raise ValueError(
             "A `BilinearSampler` is called on `[images, grid]`. "
-            f"Received: inputs={inputs!r}"
+            f"Received inputs of shapes {shapes_of(inputs)}."
         )
     return inputs

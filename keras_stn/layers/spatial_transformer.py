@@ -5,6 +5,8 @@ import keras
 from keras_stn import ops, transforms
 from keras_stn.ops.arguments import (
     check_fill,
+    is_shape,
+    shapes_of,
     standardize_data_format,
     standardize_size,
 )
@@ -56,7 +58,7 @@ class SpatialTransformer(keras.layers.Layer):
     Input shape:
         - images: `(batch, height, width, channels)`, or `(batch, channels, height,
             width)` with `data_format="channels_first"`. Any float or integer dtype.
-        - features: whatever the localisation network takes.
+        - features: whatever the localisation network takes; lists and dicts too.
         - theta: `(batch, 2, 3)` or `(batch, 6)`.
 
     Output shape:
@@ -148,29 +150,31 @@ class SpatialTransformer(keras.layers.Layer):
         """Builds the localisation network and the layer that regresses theta."""
         if self.localization is None:
             return
-        shape = input_shape[1] if _is_pair_of_shapes(input_shape) else input_shape
+        _, features_shape = self._split(input_shape)
+        features = keras.tree.map_shape_structure(
+            lambda shape: keras.KerasTensor(shape, dtype=self.compute_dtype),
+            features_shape,
+        )
         if not self.localization.built:
-            self.localization.build(shape)
-        shape = self.localization.compute_output_shape(tuple(shape))
+            # By a call, as a layer or model may have no `build`.
+            self.localization(features)
+        shape = self.localization.compute_output_spec(features).shape
         shape = self._flatten.compute_output_shape(shape)
         if shape[-1] is None:
             raise ValueError(
                 "The localisation network must have an output of a known size, so that "
                 "a Dense layer can read it. Received an input of shape "
-                f"{tuple(input_shape)}. Give the model an input of known size, or end "
+                f"{features_shape}. Give the model an input of known size, or end "
                 "the localisation network with a global pooling."
             )
-        self._regression.build(shape)
+        if not self._regression.built:  # `localize` may have been called before.
+            self._regression.build(shape)
 
     def call(self, inputs):
         """Predicts theta, or takes it, and warps the images."""
-        if self.localization is None:
-            images, theta = self._check_pair(inputs)
-        else:
-            images, features = (
-                inputs if isinstance(inputs, list | tuple) else (inputs, inputs)
-            )
-            theta = self.localize(features)
+        images, theta = self._split(inputs)
+        if self.localization is not None:
+            theta = self.localize(theta)
         images = keras.ops.cast(images, self.compute_dtype)
         outputs = self._sample(images, theta)
         return (outputs, theta) if self.return_theta else outputs
@@ -201,12 +205,7 @@ class SpatialTransformer(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         """The shape of the outputs, or a pair of shapes if `return_theta`."""
-        if _is_pair_of_shapes(input_shape):
-            images_shape, second_shape = input_shape
-        else:
-            images_shape, second_shape = input_shape, None
-        if self.localization is None and second_shape is None:
-            self._check_pair(input_shape)
+        images_shape, _ = self._split(input_shape)
         images = keras.KerasTensor(tuple(images_shape))
         theta_shape = (images_shape[0], 2, 3)
         outputs_shape = self._sample(images, keras.KerasTensor(theta_shape)).shape
@@ -263,14 +262,25 @@ class SpatialTransformer(keras.layers.Layer):
             data_format=self.data_format,
         )
 
-    def _check_pair(self, inputs):
-        if not isinstance(inputs, list | tuple) or len(inputs) != 2:
+    def _split(self, inputs):
+        """Splits inputs, or their shapes, into images and what comes with them."""
+        if not isinstance(inputs, list | tuple) or is_shape(inputs):
+            if self.localization is not None:
+                return inputs, inputs
+        elif len(inputs) == 2:
+            return inputs
+        received = shapes_of(inputs)
+        if self.localization is None:
             raise ValueError(
                 "A `SpatialTransformer` without a localisation network is called on "
-                f"`[images, theta]`. Received: inputs={inputs!r}. To predict theta, "
-                "give it a network: `SpatialTransformer(localization=...)`."
+                f"`[images, theta]`. Received inputs of shapes {received}. To predict "
+                "theta, give it a network: `SpatialTransformer(localization=...)`."
             )
-        return inputs
+        raise ValueError(
+            "A `SpatialTransformer` is called on `images` or on `[images, features]`. "
+            f"Received {len(inputs)} inputs, of shapes {received}. If the localisation "
+            "network reads several, give them as one: `[images, [first, second]]`."
+        )
 
 
 def _serialize_shareable(layer):
@@ -282,7 +292,3 @@ def _serialize_shareable(layer):
     """
     keras.saving.serialize_keras_object(layer)
     return keras.saving.serialize_keras_object(layer)
-
-
-def _is_pair_of_shapes(shape):
-    return len(shape) == 2 and isinstance(shape[0], list | tuple)

@@ -43,7 +43,7 @@ images and maps down to 2x2 |
 
     Raises:
         ValueError: If the name is unknown, the width is not a positive number, or the
-            input is too small for the network.
+            input is of unknown size or too small for the network.
 
     Example:
 
@@ -56,6 +56,13 @@ images and maps down to 2x2 |
     """
     check_choice("localization", name, tuple(_BUILDERS))
     check_width(width)
+    if None in tuple(input_shape):
+        raise ValueError(
+            "The localisation networks end in Dense layers, so they need an input of a "
+            f"known size. Received: input_shape={tuple(input_shape)}. Give the model "
+            "an input of known size, or a network of your own that ends with a global "
+            "pooling."
+        )
     inputs = keras.Input(input_shape, name="localization_input")
     try:
         outputs = _BUILDERS[name](inputs, width)

@@ -3,6 +3,7 @@
 import keras
 
 from keras_stn.layers import SpatialTransformer
+from keras_stn.models.calls import first_call
 
 
 def pose(model, layer=None):
@@ -36,7 +37,7 @@ def pose(model, layer=None):
     transformer = _find_transformer(model, layer)
     try:
         model_inputs = _input_of(model)
-        inputs = transformer.input
+        inputs, _ = first_call(model, transformer)
     except (AttributeError, ValueError) as error:
         raise ValueError(
             "Expected a functional or Sequential model that has been built, in which "

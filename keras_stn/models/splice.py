@@ -34,7 +34,8 @@ def splice(
         input_shape: Shape of one image, `(height, width, channels)`, or `(channels,
             height, width)` with `data_format="channels_first"`.
         blocks: The classifier's body: a list of blocks, each a Keras layer, a model, or
-            a list of layers.
+            a list of layers. Two models that are built from the same layers share their
+            weights.
         head: What follows the last block, in the same form.
         variant: The name of the variant, as above.
         localization: The localisation network, without its last Dense layer: a Keras
@@ -44,7 +45,7 @@ def splice(
             side than its input.
         name: Name of the model. Defaults to the variant.
         **transformer_options: Further arguments of `SpatialTransformer`: `transform`,
-            `fill_mode`, `output_size` and so on.
+            `fill_mode`, `output_size` and so on, but not `return_theta`.
 
     Returns:
         A functional `keras.Model`. The transformer is named `spatial_transformer`, and
@@ -52,8 +53,9 @@ def splice(
         `localization`.
 
     Raises:
-        ValueError: If the variant is unknown, X exceeds the number of blocks, or the
-            localisation network is missing or does not fit what it reads.
+        ValueError: If the variant is unknown, X exceeds the number of blocks, the
+            localisation network is missing or does not fit what it reads, or another
+            argument is not as above.
 
     Example:
 
@@ -76,6 +78,7 @@ def splice(
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), section 2
     """
+    _check_options(downsample, transformer_options)
     blocks = [_as_layers(block, f"blocks[{i}]") for i, block in enumerate(blocks)]
     head = _as_layers(head, "head")
     variant_name, variant = variant, Variant.parse(variant, max_depth=len(blocks))
@@ -98,7 +101,7 @@ def splice(
     else:
         first_blocks = blocks[: variant.depth]
         if variant.kind == "dl":
-            first_blocks = [[_fresh_copy(x) for x in block] for block in first_blocks]
+            first_blocks = _fresh_copies(first_blocks)
         feature_map = _apply(first_blocks, image)
         layer = transformer(feature_map)
         x = layer(image if variant.reads_image else [image, feature_map])
@@ -126,7 +129,7 @@ def _apply(blocks, x):
 
 
 def _localization_for(localization, shape, variant_name):
-    if localization is not None and not isinstance(localization, keras.layers.Layer):
+    if callable(localization) and not isinstance(localization, keras.layers.Layer):
         localization = localization(shape)
     if not isinstance(localization, keras.layers.Layer):
         raise ValueError(
@@ -137,6 +140,21 @@ def _localization_for(localization, shape, variant_name):
     return localization
 
 
+def _check_options(downsample, transformer_options):
+    is_integer = isinstance(downsample, int) and not isinstance(downsample, bool)
+    if not is_integer or downsample < 1:
+        raise ValueError(
+            "Invalid value for `downsample`. Expected a positive integer. "
+            f"Received: downsample={downsample!r}"
+        )
+    if transformer_options.get("return_theta"):
+        raise ValueError(
+            "The next block could not read what a transformer with `return_theta=True` "
+            "returns. Leave it out: `keras_stn.models.pose(model)` maps images to "
+            "theta."
+        )
+
+
 def _downsampled(warped, downsample, options):
     if options.get("output_size") is not None:
         raise ValueError(
@@ -145,7 +163,19 @@ def _downsampled(warped, downsample, options):
         )
     data_format = options.get("data_format") or keras.config.image_data_format()
     sides = warped.shape[1:3] if data_format == "channels_last" else warped.shape[2:4]
+    if any(side is None or side < downsample for side in sides):
+        raise ValueError(
+            "`downsample` needs images of a known size, of at least as many pixels. "
+            f"Received: downsample={downsample} for images or a feature map of size "
+            f"{tuple(sides)}. Give sizes in `input_shape`, or give `output_size`."
+        )
     return tuple(side // downsample for side in sides)
+
+
+def _fresh_copies(blocks):
+    # A layer that occurs twice shares its weights with itself; so does its copy.
+    copies = {id(layer): _fresh_copy(layer) for block in blocks for layer in block}
+    return [[copies[id(layer)] for layer in block] for block in blocks]
 
 
 def _fresh_copy(layer):

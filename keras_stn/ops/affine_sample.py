@@ -1,6 +1,7 @@
 """Warps images by affine transforms, grid and sampling in one."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_stn.backend import compiled
@@ -83,6 +84,8 @@ def affine_sample(
     operation = AffineSampleOperation(
         size, interpolation, fill_mode, fill_value, align_corners, data_format
     )
+    if isinstance(theta, list | tuple):
+        theta = np.asarray(theta, "float32")
     if isinstance(images, keras.KerasTensor) or isinstance(theta, keras.KerasTensor):
         return operation.symbolic_call(images, theta)
     return operation.call(images, theta)

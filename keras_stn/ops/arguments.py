@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_stn.backend import assert_same_batch
+
 INTERPOLATIONS = ("bilinear", "nearest")
 FILL_MODES = ("constant", "nearest", "reflect", "mirror")
 
@@ -104,20 +106,56 @@ def check_images(images):
         )
 
 
+def is_shape(inputs):
+    """Whether a list or tuple is the shape of a tensor, not several tensors."""
+    return all(side is None or isinstance(side, int) for side in inputs)
+
+
+def shapes_of(inputs):
+    """The shapes of tensors, or shapes as they are, in the structure they come in."""
+    if isinstance(inputs, dict):
+        return {name: shapes_of(one) for name, one in inputs.items()}
+    if isinstance(inputs, list | tuple) and not is_shape(inputs):
+        return [shapes_of(one) for one in inputs]
+    return tuple(getattr(inputs, "shape", inputs))
+
+
 def is_float(tensor):
     """Whether a tensor has a float dtype."""
     return keras.backend.is_float_dtype(keras.backend.standardize_dtype(tensor.dtype))
 
 
 def check_same_batch(images, other, name):
-    """Raises if the known batch sizes of `images` and `other` differ."""
+    """Raises if the batch sizes of `images` and `other` differ.
+
+    Where they are not known yet, as in a graph for batches of any size, the error comes
+    with the data: nothing after this would notice.
+    """
     first, second = images.shape[0], other.shape[0]
     if first is not None and second is not None and first != second:
+        cure = ""
+        if first == 1:
+            cure = (
+                " To warp one image in several ways, repeat it: "
+                f"`keras.ops.repeat(images, {second}, axis=0)`."
+            )
+        elif second == 1:
+            cure = (
+                " To warp all images in the same way, repeat it: "
+                f"`keras.ops.repeat({name}, {first}, axis=0)`."
+            )
         raise ValueError(
             f"`images` and `{name}` must have the same batch size, one {name} for each "
             f"image. Received: images.shape={tuple(images.shape)}, "
-            f"{name}.shape={tuple(other.shape)}. To warp one image in several ways, "
-            f"repeat it: `keras.ops.repeat(images, {second}, axis=0)`."
+            f"{name}.shape={tuple(other.shape)}.{cure}"
+        )
+    is_symbolic = isinstance(images, keras.KerasTensor)
+    if not is_symbolic and (first is None or second is None):
+        assert_same_batch(
+            images,
+            other,
+            f"`images` and `{name}` must have the same batch size, one {name} for each "
+            "image. Received, in this order:",
         )
 
 

@@ -1,6 +1,7 @@
 """Samples images at the points of a grid."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_stn.backend import compiled
@@ -89,6 +90,8 @@ def grid_sample(
     operation = GridSampleOperation(
         interpolation, fill_mode, fill_value, align_corners, data_format
     )
+    if isinstance(grid, list | tuple):
+        grid = np.asarray(grid, "float32")
     if isinstance(images, keras.KerasTensor) or isinstance(grid, keras.KerasTensor):
         return operation.symbolic_call(images, grid)
     return operation.call(images, grid)

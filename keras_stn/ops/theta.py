@@ -11,7 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_stn.ops.arguments import standardize_size, standardize_theta
+from keras_stn.ops.arguments import (
+    coordinate_dtype,
+    standardize_size,
+    standardize_theta,
+)
 from keras_stn.ops.coordinates import extent
 
 
@@ -322,8 +326,9 @@ def recompose_theta(angle, scale, shear, shift):
     >>> bool(np.allclose(restored, theta))
     True
     """
-    angle, scale, shear, shift = map(
-        ops.convert_to_tensor, (angle, scale, shear, shift)
+    tensors = map(ops.convert_to_tensor, (angle, scale, shear, shift))
+    angle, scale, shear, shift = (
+        ops.cast(tensor, coordinate_dtype(tensor)) for tensor in tensors
     )
     cos, sin = ops.cos(angle), ops.sin(angle)
     scale_x, scale_y = scale[:, 0], scale[:, 1]

@@ -11,8 +11,9 @@ def image_rows(rows, titles=None, inches=0.9):
         rows: A dict from the label of each row to its images, an array of shape
             `(count, height, width)`, `(count, height, width, 1)` or
             `(count, height, width, 3)`. Grey images are drawn with their own range
-            from black to white; the rows may differ in height and width but not in
-            count.
+            from black to white. Colours go from 0 to 1, or to the largest of an
+            unsigned integer dtype, 255 for uint8. The rows may differ in height and
+            width but not in count.
         titles: A string for each column.
         inches: Side of one image on paper.
 
@@ -72,7 +73,10 @@ def as_images(label, images):
         float32 array of shape `(count, height, width)` or `(count, height, width, 3)`.
         The latter is clipped to [0, 1].
     """
-    images = np.asarray(images, dtype="float32")
+    images = np.asarray(images)
+    is_unsigned = np.issubdtype(images.dtype, np.unsignedinteger)
+    largest = np.iinfo(images.dtype).max if is_unsigned else 1
+    images = images.astype("float32") / np.float32(largest)
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     if images.ndim != 3 and not (images.ndim == 4 and images.shape[-1] == 3):

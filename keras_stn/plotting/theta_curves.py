@@ -22,8 +22,8 @@ def theta_curves(histories, title=None):
 
     Args:
         histories: A dict from the label of each curve to its history: the rows of a
-            run's `history.json`, a list of dicts, or `history` of what `fit` returned,
-            a dict of lists.
+            run's `history.json`, a list of dicts, or what `fit` returned, or its
+            `history`, a dict of lists.
         title: Printed above.
 
     Returns:
@@ -102,6 +102,7 @@ def _varies(name, histories):
 
 def _columns(history):
     """A history as a dict of lists, with what every row has."""
+    history = getattr(history, "history", history)
     if isinstance(history, dict):
         return history
     names = set.intersection(*(set(row) for row in history)) if history else ()

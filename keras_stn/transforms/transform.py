@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_stn.ops.arguments import is_float
+
 
 class Transform:
     """A family of affine transforms, described by a few parameters.
@@ -65,6 +67,8 @@ class Transform:
                 f"{type(self).__name__} takes parameters of shape `(batch, "
                 f"{self.num_parameters})`. Received: parameters.shape={shape}"
             )
+        if not is_float(parameters):
+            parameters = ops.cast(parameters, keras.config.floatx())
         return self.compute_theta(parameters)
 
     def __matmul__(self, other):

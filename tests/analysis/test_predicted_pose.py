@@ -98,3 +98,9 @@ def test_says_which_shape_is_wrong(function, shape):
 def test_says_which_size_is_wrong(size):
     with pytest.raises(ValueError, match="Received: size="):
         predicted_shift(np.zeros((1, 2, 3)), size)
+
+
+def test_angles_of_nothing_and_of_half_a_turn():
+    angles = predicted_angle([[[1, 0, 0], [0, 1, 0]], [[-1, 0, 0], [0, -1, 0]]])
+    np.testing.assert_array_equal(angles, [0, 180])
+    assert not np.signbit(angles).any()

@@ -306,6 +306,73 @@ def test_localize_needs_a_network():
         SpatialTransformer().localize(images())
 
 
+def test_rejects_more_than_two_inputs():
+    layer = SpatialTransformer(small_network())
+    for inputs in ([images()] * 3, [keras.Input((8, 10, 1))] * 3):
+        with pytest.raises(ValueError, match=r"Received 3 inputs, of shapes \[\(2|Non"):
+            layer(inputs)
+    with pytest.raises(ValueError, match=r"shapes \[\(2, 8, 10, 1\), \(2, 2, 3\), \(5"):
+        SpatialTransformer()([images(), np.zeros((2, 2, 3)), np.zeros(5)])
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Subclassed(keras.Model):
+    """In the usual style: built by its first call, no `compute_output_shape`."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = layers.Conv2D(4, 3, data_format="channels_last")
+        self.flatten = layers.Flatten()
+        self.dense = layers.Dense(5, activation="tanh")
+
+    def call(self, inputs):
+        return self.dense(self.flatten(self.conv(inputs)))
+
+
+def test_localisation_network_that_only_has_a_call(tmp_path):
+    eager = SpatialTransformer(Subclassed(), **CHANNELS_LAST)
+    np.testing.assert_allclose(eager(images()), images(), atol=1e-6)
+    assert len(eager.trainable_weights) == 6
+
+    image = keras.Input((8, 10, 1))
+    layer = SpatialTransformer(Subclassed(), **CHANNELS_LAST)
+    model = keras.Model(image, layer(image))
+    trained(layer, images())
+    expected = model.predict(images(), verbose=0)
+    assert np.abs(expected - images()).max() > 0.01
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(images(), verbose=0), expected)
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+def test_localisation_network_that_reads_several_features(kind, tmp_path):
+    first, second = keras.Input((4,), name="first"), keras.Input((3,), name="second")
+    both = [first, second] if kind is list else {"first": first, "second": second}
+    joined = layers.Dense(5)(layers.Concatenate()([first, second]))
+    layer = SpatialTransformer(keras.Model(both, joined), **CHANNELS_LAST)
+    image = keras.Input((8, 10, 1), name="image")
+    model = keras.Model([image, both], layer([image, both]))
+    generator = np.random.default_rng(2)
+    arrays = [generator.normal(size=(2, side)).astype("float32") for side in (4, 3)]
+    features = arrays if kind is list else dict(zip(both, arrays, strict=True))
+    trained(layer, [images(), features])
+    warped = numpy(model([images(), features]))
+    assert np.abs(warped - images()).max() > 0.01
+    theta = numpy(keras_stn.models.pose(model)([images(), features]))
+    np.testing.assert_allclose(theta, numpy(layer.localize(features)), atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(numpy(loaded([images(), features])), warped)
+
+
+def test_localizes_before_it_is_first_called():
+    layer = SpatialTransformer(small_network(), "rotation", **CHANNELS_LAST)
+    identity = np.tile(np.eye(2, 3, dtype="float32"), (2, 1, 1))
+    np.testing.assert_array_equal(numpy(layer.localize(images())), identity)
+    np.testing.assert_allclose(numpy(layer(images())), images(), atol=1e-6)
+
+
 def test_rejects_images_of_unknown_size_with_a_flat_network():
     with pytest.raises(ValueError, match="global pooling"):
         SpatialTransformer(layers.Conv2D(2, 3), **CHANNELS_LAST)(

@@ -87,3 +87,8 @@ def test_too_small():
         ValueError, match=r"'cnn' does not fit an input of.*\(10, 10, 64\)"
     ):
         localization_network("cnn", (10, 10, 64))
+
+
+def test_needs_a_known_size():
+    with pytest.raises(ValueError, match=r"input_shape=\(None, None, 1\).*pooling"):
+        localization_network("fcn", (None, None, 1))

@@ -194,3 +194,41 @@ def test_block_that_is_no_layer():
 def test_downsample_excludes_output_size():
     with pytest.raises(ValueError, match="exclude each other"):
         classifier("stn_c0", downsample=2, output_size=(4, 4))
+
+
+@pytest.mark.parametrize("downsample", [0, -1, 1.5, True])
+def test_downsample_is_a_positive_integer(downsample):
+    with pytest.raises(ValueError, match=f"Received: downsample={downsample}"):
+        classifier("cnn", downsample=downsample)
+
+
+def test_downsample_needs_enough_pixels():
+    with pytest.raises(ValueError, match=r"downsample=32 for images .* \(16, 16\)"):
+        classifier("stn_c0", downsample=32)
+    with pytest.raises(ValueError, match=r"downsample=2 for .* \(None, None\)"):
+        splice(
+            (None, None, 1),
+            [layers.Conv2D(2, 3)],
+            layers.GlobalAveragePooling2D(),
+            "stn_c0",
+            localization=layers.GlobalAveragePooling2D(),
+            downsample=2,
+        )
+
+
+def test_name_of_a_localisation_network_is_none():
+    with pytest.raises(ValueError, match="needs a localisation.*Received.*='fcn'"):
+        classifier("stn_c1", localization="fcn")
+
+
+def test_no_theta_beside_what_is_warped():
+    with pytest.raises(ValueError, match="`return_theta=True`.*pose"):
+        classifier("stn_c1", return_theta=True)
+
+
+def test_dl_copy_of_a_layer_that_occurs_twice():
+    twice = layers.Conv2D(1, 3, padding="same", name="twice")
+    blocks, head = [[twice, twice]], [layers.Flatten(), layers.Dense(2)]
+    model = splice((8, 8, 1), blocks, head, "stn_dl1", layers.Dense(4))
+    convs = [x for x in model.layers if isinstance(x, layers.Conv2D)]
+    assert {x.name for x in convs} == {"twice", "localization_twice"}

@@ -540,7 +540,9 @@ def test_as_a_node_of_a_saved_model(tmp_path):
         ((4, 4, 1), (1, 2, 3), {}, r"rank.*Expected 4.*Received: images.shape=\(4, 4"),
         ((1, 0, 4, 1), (1, 2, 3), {}, r"at least one pixel.*images.shape=\(1, 0, 4, 1"),
         ((1, 4, 4, 1), (2, 3), {}, r"Expected `\(batch, 2, 3\)`.*theta.shape=\(2, 3\)"),
-        ((2, 4, 4, 1), (3, 2, 3), {}, r"same batch size.*images.shape=\(2, .*repeat"),
+        ((2, 4, 4, 1), (3, 2, 3), {}, r"same batch size.*theta.shape=\(3, 2, 3\).$"),
+        ((1, 4, 4, 1), (3, 2, 3), {}, r"one image.*`keras.ops.repeat\(images, 3, "),
+        ((4, 4, 4, 1), (1, 2, 3), {}, r"same way.*`keras.ops.repeat\(theta, 4, "),
         ((1, 4, 4, 1), (1, 6), {"size": -2}, "positive integers.*Received: size=-2"),
         (
             (1, 4, 4, 1),
@@ -580,3 +582,44 @@ def test_errors_say_what_was_received_and_expected(images, theta, options, messa
 def test_wrong_dtype_of_images():
     with pytest.raises(ValueError, match=r"Expected a float or an integer.*=bool"):
         ops.affine_sample(np.zeros((1, 4, 4, 1), bool), IDENTITY)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("images", "thetas"), [(3, 1), (1, 3), (3, 2)])
+def test_batches_that_differ_in_a_graph_for_any_size(images, thetas):
+    """Where the sizes are not known before, the data must not be cut or repeated."""
+    import tensorflow as tf
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, 5, 4, 2)),
+            tf.TensorSpec((None, 2, 3)),
+            tf.TensorSpec((None, 5, 4, 2)),
+        ]
+    )
+    def warp(images, theta, grid):
+        options = {"data_format": "channels_last"}
+        warped = ops.affine_sample(images, theta, **options)
+        return warped, ops.grid_sample(images, grid, **options)
+
+    def call(images, thetas, grids):
+        shapes = (images, 5, 4, 2), (thetas, 2, 3), (grids, 5, 4, 2)
+        return warp(*map(tf.zeros, shapes))
+
+    assert [tensor.shape[0] for tensor in call(images, images, images)] == [images] * 2
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="one theta for each image"
+    ):
+        call(images, thetas, images)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one grid for each image"):
+        call(images, images, thetas)
+
+
+def test_a_list_in_a_functional_model():
+    image = keras.Input((4, 4, 1), batch_size=1)
+    warped = ops.affine_sample(
+        image, [[-1, 0, 0, 0, 1, 0]], data_format="channels_last"
+    )
+    pixels = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
+    found = to_numpy(keras.Model(image, warped)(pixels))
+    np.testing.assert_allclose(found, pixels[:, :, ::-1], atol=1e-5)

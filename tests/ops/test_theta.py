@@ -379,3 +379,9 @@ def test_normalised_and_pixel_units_agree_with_the_grid():
     x, y = np.moveaxis(np.einsum("bij,hwj->bhwi", matrices, points), -1, 0)
     expected = oracle.to_pixels(oracle.affine_grid(THETAS, (9, 5)), (12, 17))
     np.testing.assert_allclose([x, y], expected, rtol=0, atol=2e-5)
+
+
+def test_whole_numbers_as_parts():
+    theta = to_numpy(ops.recompose_theta([0.0], [[1, 2]], [0], [[3, 0]]))
+    np.testing.assert_array_equal(theta, [[[1, 0, 3], [0, 2, 0]]])
+    assert theta.dtype == "float32"

@@ -34,3 +34,10 @@ def test_colour_and_titles(tmp_path):
 def test_rejects(rows, titles, message):
     with pytest.raises(ValueError, match=message):
         image_rows(rows, titles)
+
+
+def test_colours_of_whole_numbers():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), "uint8")
+    figure = image_rows({"bytes": pixels})
+    shown = np.stack([axis.images[0].get_array() for axis in figure.axes])
+    np.testing.assert_allclose(shown, pixels / 255, atol=1e-6)

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -40,3 +41,10 @@ def test_leaves_out_what_never_changes():
 def test_says_what_is_wrong(histories):
     with pytest.raises(ValueError, match="Expected histories"):
         theta_curves(histories)
+
+
+def test_takes_what_fit_returned():
+    history = keras.callbacks.History()
+    history.history = {"theta_scale": [1.0, 0.5]}
+    ((line,),) = [axis.get_lines() for axis in theta_curves({"a": history}).axes]
+    np.testing.assert_array_equal(line.get_ydata(), [1.0, 0.5])

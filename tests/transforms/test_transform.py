@@ -82,3 +82,8 @@ def test_check_positive():
         ValueError, match=r"Invalid value for `ratio`.*Received: ratio=0"
     ):
         check_positive("ratio", 0)
+
+
+def test_whole_numbers_as_parameters():
+    theta = keras.ops.convert_to_numpy(Rotation()(np.zeros((2, 1), int)))
+    np.testing.assert_array_equal(theta, np.tile(np.eye(2, 3), (2, 1, 1)))
