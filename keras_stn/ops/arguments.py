@@ -149,7 +149,7 @@ def check_same_batch(images, other, name):
             f"image. Received: images.shape={tuple(images.shape)}, "
             f"{name}.shape={tuple(other.shape)}.{cure}"
         )
-    is_symbolic = isinstance(images, keras.KerasTensor)
+    is_symbolic = any(isinstance(one, keras.KerasTensor) for one in (images, other))
     if not is_symbolic and (first is None or second is None):
         assert_same_batch(
             images,

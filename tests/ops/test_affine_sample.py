@@ -615,6 +615,14 @@ def test_batches_that_differ_in_a_graph_for_any_size(images, thetas):
         call(images, images, thetas)
 
 
+def test_images_that_are_not_an_input_of_a_functional_model():
+    pixels = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
+    theta = keras.Input((2, 3))
+    warped = ops.affine_sample(pixels, theta, data_format="channels_last")
+    found = to_numpy(keras.Model(theta, warped)(np.eye(2, 3, dtype="float32")[None]))
+    np.testing.assert_allclose(found, pixels, atol=1e-5)
+
+
 def test_a_list_in_a_functional_model():
     image = keras.Input((4, 4, 1), batch_size=1)
     warped = ops.affine_sample(
