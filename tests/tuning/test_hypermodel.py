@@ -72,6 +72,8 @@ def test_hyperband_continues_the_optimizer(hypermodel, data, tmp_path):
     tuner.search(**data, batch_size=8, verbose=0)
     trials = tuner.oracle.trials.values()
     assert {trial.status for trial in trials} == {"COMPLETED"}
+    choices = searched.choices(tuner.get_best_hyperparameters()[0])
+    assert tuner.get_best_models()[0].name == choices["variant"]
     later = next(
         trial for trial in trials if trial.hyperparameters.values["tuner/round"] == 1
     )
