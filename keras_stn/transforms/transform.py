@@ -17,7 +17,8 @@ class Transform:
     Attributes:
         num_parameters: How many numbers describe one transform.
         identity_parameters: The ones that describe the identity, a tuple of
-            `num_parameters` floats. A transformer starts there.
+            `num_parameters` floats. A transformer starts there; a family that shall
+            start elsewhere, at half the size say, names those parameters instead.
 
     Example:
 

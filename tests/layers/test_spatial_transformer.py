@@ -83,6 +83,15 @@ def test_starts_at_the_identity(transform):
     np.testing.assert_allclose(numpy(layer(images())), images(), atol=1e-6)
 
 
+def test_a_family_of_a_user_says_where_it_starts():
+    class FromHalfTheSize(transforms.Attention):
+        identity_parameters = (0.5, 0.0, 0.0)
+
+    layer = SpatialTransformer(small_network(), FromHalfTheSize(), **CHANNELS_LAST)
+    half = np.tile(np.diag([0.5, 0.5, 1.0])[:2].astype("float32"), (2, 1, 1))
+    np.testing.assert_array_equal(numpy(layer.localize(images())), half)
+
+
 def test_return_theta_is_the_theta_it_warps_by():
     layer = SpatialTransformer(small_network(), return_theta=True, **CHANNELS_LAST)
     outputs, theta = trained(layer, images())(images())
