@@ -8,6 +8,7 @@ from keras import ops
 from keras_stn.analysis.feature_map import (
     FeatureMap,
     check_transforms,
+    norm,
     norm_of_seen,
 )
 from keras_stn.ops import affine_sample
@@ -52,9 +53,11 @@ def alignment_gap(
         images: Float array of shape `(batch, height, width, channels)`, in Keras' image
             data format; as the model wants them.
         theta: Array of shape `(transforms, 2, 3)`, the warps; none may be singular.
-        stride: Pixels of the image from one place of the feature map to the next, if
-            the centres of both agree. By default both are found from the layers,
-            so it is needed only where one of them is not known.
+        stride: Pixels of the image from one place of the feature map to the next, a
+            number or one `(vertical, horizontal)`, if the centres of both agree. By
+            default both are found from the layers, so it is needed only where one of
+            them is not known. A layer that is not known but keeps the size of the map
+            is taken to keep its places.
         fill_mode: The images, and the feature map, beyond their edges.
         batch_size: Images that the model sees at once.
 
@@ -62,8 +65,9 @@ def alignment_gap(
         An `AlignmentGap`.
 
     Raises:
-        ValueError: If the layer has no feature map, theta does not have the shape
-            above or cannot be undone, the stride is needed and missing, a transform
+        ValueError: If the layer has no feature map or more than one, it needs other
+            inputs than the image, images or theta do not have the shape above, a warp
+            cannot be undone, the stride is needed and missing, a transform
             leaves no place of the feature map within the frame, or the features are
             zero there.
 
@@ -95,7 +99,7 @@ def alignment_gap(
     gaps = []
     for matrix, inverse in zip(theta, inverses, strict=True):
         seen = feature_map.seen(matrix, inverse)
-        norm = norm_of_seen(features, seen, feature_map.name)
+        whole = norm_of_seen(features, seen, feature_map.name)
         transformed = warp(images, matrix)
         of_transformed = feature_map.encode(transformed)
         map_inverse = ops.convert_to_numpy(feature_map.to_map(inverse[None]))
@@ -103,5 +107,5 @@ def alignment_gap(
             warp(of_transformed, map_inverse),
             feature_map.encode(warp(transformed, inverse)),
         )
-        gaps.append([np.linalg.norm((one - features) * seen) / norm for one in found])
+        gaps.append([norm(one - features, seen) / whole for one in found])
     return AlignmentGap(*np.array(gaps, np.float64).T)

@@ -91,7 +91,8 @@ def best_feature_warp(
         theta: Array of shape `(transforms, 2, 3)`, the warps of the images; none may be
             singular.
         family: A family of transforms that is searched: its name or a
-            `keras_stn.transforms.Transform`.
+            `keras_stn.transforms.Transform`. Adam takes equal steps in all of its
+            parameters, of 0.05 at first: they should be of the order of one.
         stride: As in `alignment_gap`: needed only where a layer is not known.
         fill_mode: The images, and the feature map, beyond their edges.
         steps: Steps of Adam from each start. 0 takes the best start.
@@ -122,7 +123,8 @@ def best_feature_warp(
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), equation 1
     """
     family = transforms.get(family)
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+    is_whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
+    if not is_whole or steps < 0:
         raise ValueError(
             f"`steps` must be a whole number, 0 or more. Received: steps={steps!r}"
         )

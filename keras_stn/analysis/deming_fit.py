@@ -76,7 +76,9 @@ def deming_fit(x, y):
             "determine no line."
         )
     angle = 0.5 * math.atan2(2 * covariance, difference)
-    deviation = math.sqrt(max((total - contrast) / 2, 0.0))
+    # Not by the difference of `total` and `contrast`, which are nearly the same.
+    across = math.cos(angle) * (y - y_mean) - math.sin(angle) * (x - x_mean)
+    deviation = math.sqrt(np.mean(across**2))
     if abs(math.cos(angle)) < 1e-12:
         return Line(math.inf, math.nan, deviation)
     slope = math.tan(angle)

@@ -1,11 +1,13 @@
 """The feature map after a layer: how to compute it and how to warp it."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_stn.analysis.places_in_image import map_size, places_in_image
-from keras_stn.models.calls import first_call
+from keras_stn.models.calls import ends, first_call, inputs_of
 from keras_stn.ops import affine_sample, invert_theta
 
 # Of a pixel: where less of it has been within the frame all along, it does not count.
@@ -25,31 +27,41 @@ class FeatureMap:
             first called; or the symbolic tensor itself. None is the image.
         image_shape: Shape of the images, `(batch, height, width, channels)` in Keras'
             image data format.
-        stride: Pixels of the image from one place of the map to the next, if the
-            centres of both agree. By default both are found from the layers.
+        stride: Pixels of the image from one place of the map to the next, a number or
+            one `(vertical, horizontal)`, if the centres of both agree. By default both
+            are found from the layers.
         batch_size: Images that the model sees at once.
 
     Attributes:
         name: Name of the layer, or `"image"`.
 
     Raises:
-        ValueError: If the layer has no feature map, or it is not known where in the
+        ValueError: If the layer has no feature map, it is computed from more than the
+            image, the images do not fit the model, or it is not known where in the
             image its places lie.
     """
 
     def __init__(self, model, layer, image_shape, stride=None, batch_size=256):
+        is_whole = isinstance(batch_size, int | np.integer)
+        if not is_whole or isinstance(batch_size, bool) or batch_size < 1:
+            raise ValueError(
+                "`batch_size` must be a whole number from 1 on. "
+                f"Received: batch_size={batch_size!r}"
+            )
         self.batch_size = batch_size
         tensor, self.name = _output(model, layer)
+        source = _source(model, tensor, image_shape)
         shape = tensor.shape
-        if not isinstance(shape, tuple) or len(shape) != 4:
+        if len(shape) != 4:
             raise ValueError(
                 "Expected a layer whose output is a feature map of shape (batch, "
                 f"height, width, channels). The output of '{self.name}' has the shape "
                 f"{shape}."
             )
-        self._encoder = None if layer is None else keras.Model(model.inputs, tensor)
+        is_image = tensor is source
+        self._encoder = None if is_image else keras.Model(source, tensor)
         image_size = map_size(image_shape)
-        size = image_size if layer is None else map_size(shape)
+        size = image_size if is_image else map_size(shape)
         if None in size:
             # A model for images of any size: follow one of this size.
             raise ValueError(
@@ -60,9 +72,9 @@ class FeatureMap:
         self.size = size
         sides, map_sides = np.array(image_size[::-1]), np.array(size[::-1])
         if stride is None:
-            first, step = places_in_image(model.inputs, tensor)
+            first, step = places_in_image([source], tensor)
         else:
-            step = np.array([stride, stride], np.float64)
+            step = _step(stride)
             first = (sides - 1 - step * (map_sides - 1)) / 2
         # The frame of the map in normalised coordinates of the image.
         self._half = step * map_sides / sides
@@ -132,15 +144,31 @@ def check_transforms(theta):
             "`theta` must have the shape (transforms, 2, 3), one warp for all images "
             f"each. Received: theta.shape={theta.shape}"
         )
-    a, b, c, d = theta[:, :, :2].reshape(-1, 4).astype(np.float64).T
-    determinant = a * d - b * c
-    singular = np.flatnonzero(~(np.abs(determinant) > 1e-12))
+    inverses = ops.convert_to_numpy(invert_theta(theta))
+    # That is what `invert_theta` says of a matrix that has no inverse.
+    singular = np.flatnonzero(~inverses.any(axis=(1, 2)))
     if len(singular):
         raise ValueError(
-            "Expected warps that can be undone. Received a singular theta: "
-            f"{theta[singular[0]].tolist()}"
+            "Expected warps that can be undone. Received a theta that is singular, to "
+            f"within rounding, or not finite: {theta[singular[0]].tolist()}"
         )
-    return theta, ops.convert_to_numpy(invert_theta(theta))
+    return theta, inverses
+
+
+def norm(features, seen):
+    """The norm of features where they are seen, summed up in double precision.
+
+    Args:
+        features: Array of shape `(batch, height, width, channels)`, in Keras' image
+            data format.
+        seen: What `FeatureMap.seen` returned.
+
+    Returns:
+        A float.
+    """
+    # A single sum of millions of float32 would be wrong in the fourth digit.
+    squares = (np.sum(np.square(one), dtype=np.float64) for one in features * seen)
+    return math.sqrt(sum(squares))
 
 
 def norm_of_seen(features, seen, name):
@@ -149,25 +177,86 @@ def norm_of_seen(features, seen, name):
     Raises:
         ValueError: If they are all zero there, so that no distance is relative to them.
     """
-    norm = np.linalg.norm(features * seen)
-    if not norm > 0:
+    found = norm(features, seen)
+    if not found > 0:
         raise ValueError(
             f"The features of '{name}' are all zero, or not a number, at the places "
             "that stay within the frame, so nothing can be measured relative to them. "
             "Choose another layer, other images or smaller transforms."
         )
-    return norm
+    return found
 
 
 def _output(model, layer):
     """The symbolic feature map and its name."""
     if layer is None:
-        return model.inputs[0], "image"
+        inputs, _ = ends(model)
+        images = [one for one in inputs if len(one.shape) == 4]
+        return (images or inputs)[0], "image"
     if isinstance(layer, keras.KerasTensor):
-        return layer, layer._keras_history.operation.name
+        return layer, name_of(layer)
+    if not isinstance(layer, str | keras.layers.Layer):
+        raise ValueError(
+            "Expected a layer of the model, its name, a symbolic tensor, or None for "
+            f"the image. Received: {layer!r}"
+        )
     layer = model.get_layer(layer) if isinstance(layer, str) else layer
     _, output = first_call(model, layer)
+    if not isinstance(output, keras.KerasTensor):
+        raise ValueError(
+            f"Expected a layer with one output. Received: '{layer.name}', which has "
+            f"{len(output)}. Give one of them instead of the layer: "
+            f"`model.get_layer('{layer.name}').output[...]`."
+        )
     return output, layer.name
+
+
+def name_of(layer):
+    """What a layer is called that `alignment_gap` takes in one of several forms."""
+    if layer is None:
+        return "image"
+    if isinstance(layer, keras.KerasTensor):
+        return layer._keras_history.operation.name
+    return layer if isinstance(layer, str) else layer.name
+
+
+def _source(model, tensor, image_shape):
+    """The input of the model that a feature map is computed from."""
+    inputs, _ = ends(model)
+    found = [inputs[index] for index in inputs_of(model, tensor)]
+    if len(found) != 1:
+        raise ValueError(
+            "Expected a feature map that is computed from the image alone. Received "
+            f"one that needs {len(found)} inputs: {[one.name for one in found]}"
+        )
+    (source,) = found
+    expected = tuple(source.shape)
+    fits = len(image_shape) == len(expected) and all(
+        side in (None, found)
+        for side, found in zip(expected[1:], image_shape[1:], strict=True)
+    )
+    if not fits or not image_shape[0]:
+        raise ValueError(
+            f"Expected at least one image, in an array of the shape {expected} that "
+            f"the model '{model.name}' takes. Received: images.shape="
+            f"{tuple(image_shape)}. A single image needs a batch axis: `images[None]`."
+        )
+    return source
+
+
+def _step(stride):
+    """A stride as float64 array, x before y."""
+    try:
+        step = np.broadcast_to(np.array(stride, np.float64), (2,))[::-1]
+        is_good = bool(np.all((step > 0) & np.isfinite(step)))
+    except (TypeError, ValueError):
+        is_good = False
+    if not is_good or isinstance(stride, bool | str):
+        raise ValueError(
+            "`stride` must be a positive number of pixels, or one for each axis, "
+            f"(vertical, horizontal). Received: stride={stride!r}"
+        )
+    return step
 
 
 def _change_frame(theta, half, middle):

@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_stn import transforms
 from keras_stn.analysis.alignment_gap import alignment_gap
 from keras_stn.analysis.best_feature_warp import best_feature_warp
+from keras_stn.analysis.feature_map import name_of
 from keras_stn.analysis.places_in_image import map_size
 from keras_stn.models.calls import first_call
 
@@ -46,7 +48,9 @@ def gap_by_depth(
     search=True,
     family="affine",
     fill_mode="constant",
-    **search_options,
+    stride=None,
+    steps=60,
+    batch_size=256,
 ):
     """Measures the alignment gap at several depths of a model.
 
@@ -56,12 +60,14 @@ def gap_by_depth(
             data format; as the model wants them.
         theta: Array of shape `(transforms, 2, 3)`, the warps of the images; a family
             makes them of amounts, as below.
-        layers: Layers, as `alignment_gap` takes them. By default those that
-            `feature_layers` finds: the last one of each size of map.
+        layers: A list of layers, as `alignment_gap` takes them, or one. By default
+            those that `feature_layers` finds: the last one of each size of map.
         search: Whether to search for the best warp too. It takes most of the time.
         family: The family that is searched.
         fill_mode: The images, and the feature maps, beyond their edges.
-        **search_options: `steps`, `stride` and `batch_size` of `best_feature_warp`.
+        stride: As in `alignment_gap`: needed only where a layer is not known.
+        steps: Steps of the search from each start, as in `best_feature_warp`.
+        batch_size: Images that the model sees at once.
 
     Returns:
         A `GapByDepth`.
@@ -86,28 +92,29 @@ def gap_by_depth(
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), equation 1
     """
-    layers = feature_layers(model) if layers is None else list(layers)
+    family = transforms.get(family)
+    if layers is None:
+        layers = feature_layers(model)
+    elif isinstance(layers, str | keras.layers.Layer | keras.KerasTensor):
+        layers = [layers]
     if not layers:
         raise ValueError(
             "Expected at least one layer with a feature map. The model "
-            f"'{model.name}' has none that `feature_layers` finds; name some."
+            f"'{model.name}' has none of a known size, of at least {_SIDE} by {_SIDE} "
+            "places, that `feature_layers` finds. Build it with an `Input` of the size "
+            "of the images, or name layers."
         )
-    shared = {"fill_mode": fill_mode}
-    shared |= {
-        name: search_options[name]
-        for name in ("stride", "batch_size")
-        if name in search_options
-    }
+    shared = {"fill_mode": fill_mode, "stride": stride, "batch_size": batch_size}
     gaps = [alignment_gap(model, layer, images, theta, **shared) for layer in layers]
     best = None
     if search:
-        options = {"family": family, "fill_mode": fill_mode, **search_options}
+        options = {"family": family, "steps": steps, **shared}
         best = [
             best_feature_warp(model, layer, images, theta, **options).gap
             for layer in layers
         ]
     return GapByDepth(
-        tuple(_name(layer) for layer in layers),
+        tuple(name_of(layer) for layer in layers),
         np.stack([gap.feature_warp for gap in gaps]),
         None if best is None else np.stack(best),
         np.stack([gap.input_warp for gap in gaps]),
@@ -142,9 +149,3 @@ def feature_layers(model):
             last.pop(map_size(shape), None)
             last[map_size(shape)] = layer.name
     return list(last.values())
-
-
-def _name(layer):
-    if layer is None:
-        return "image"
-    return layer if isinstance(layer, str) else layer.name

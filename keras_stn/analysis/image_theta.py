@@ -1,12 +1,13 @@
 """The transforms that a model predicts, as warps of its images."""
 
+import keras
 import numpy as np
-from keras import ops
 
+from keras_stn import ops
 from keras_stn.analysis.feature_map import FeatureMap
 from keras_stn.layers import SpatialTransformer
 from keras_stn.models import pose
-from keras_stn.models.calls import first_call
+from keras_stn.models.calls import first_call, inputs_of
 
 
 def image_theta(model, images, layer=None, stride=None, batch_size=256):
@@ -15,12 +16,15 @@ def image_theta(model, images, layer=None, stride=None, batch_size=256):
     A transformer that warps a feature map has its theta in the coordinates of the map,
     whose frame is smaller than the image's where convolutions have no padding. For
     figures, and for shifts in pixels, it is needed in those of the image. The linear
-    part is the same for square images and maps.
+    part is the same for square images and maps. That of a transformer with
+    `align_corners=True` is given for half-pixel centres too, as everything here is.
 
     Args:
-        model: A functional model with a `SpatialTransformer`.
+        model: A functional model with a `SpatialTransformer`. If the model calls it
+            several times, its first call is meant.
         images: Array of shape `(batch, height, width, channels)`, in Keras' image data
-            format; as the model wants them.
+            format; as the model wants them. If the model has several inputs, all of
+            them, in the list or the dict that it takes.
         layer: The transformer, or its name, if the model has several.
         stride: As in `alignment_gap`: needed only where a layer is not known.
         batch_size: Images that the model sees at once.
@@ -43,12 +47,22 @@ def image_theta(model, images, layer=None, stride=None, batch_size=256):
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), figure 2
     """
-    images = np.asarray(images)
-    theta = pose(model, layer).predict(images, batch_size=batch_size, verbose=0)
-    warped, _ = first_call(model, _transformer(model, layer))
+    predictor = pose(model, layer)
+    transformer = _transformer(model, layer)
+    warped, _ = first_call(model, transformer)
     warped = warped[0] if isinstance(warped, list | tuple) else warped
-    feature_map = FeatureMap(model, warped, images.shape, stride)
-    return ops.convert_to_numpy(feature_map.to_image(theta))
+    if len(model.inputs) == 1 and not isinstance(images, dict):
+        images = np.asarray(images)
+    # The image among several inputs.
+    first, *_ = inputs_of(model, warped)
+    shape = np.shape(keras.tree.flatten(images)[first])
+    feature_map = FeatureMap(model, warped, shape, stride, batch_size)
+    theta = predictor.predict(images, batch_size=batch_size, verbose=0)
+    if transformer.align_corners:
+        sizes = feature_map.size, transformer.output_size
+        in_pixels = ops.theta_to_pixels(theta, *sizes, align_corners=True)
+        theta = ops.theta_from_pixels(in_pixels, *sizes)
+    return keras.ops.convert_to_numpy(feature_map.to_image(theta))
 
 
 def _transformer(model, layer):

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_stn.ops.arguments import standardize_size
+
 _W = """
 #...#...#
 #...#...#
@@ -48,7 +50,7 @@ def letter_network(size):
     back to the channel: that is equation (1).
 
     Args:
-        size: `(height, width)` of the images in pixels.
+        size: `(height, width)` of the images in pixels, one integer for both.
 
     Returns:
         A `keras.Sequential` from images of shape `(batch, height, width, 1)`, strokes 1
@@ -71,6 +73,7 @@ def letter_network(size):
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), figure 1
     """
+    size = standardize_size(size)
     is_last = keras.config.image_data_format() == "channels_last"
     kernel = np.stack([letter("W"), letter("M")], axis=-1)[:, :, None]
     # Without a mean, so that bright surroundings have no response.

@@ -7,6 +7,17 @@ import numpy as np
 
 from keras_stn.layers import SpatialTransformer
 
+# Whose places are known from their windows: these and what is derived from them.
+_WINDOWS = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.AveragePooling2D,
+)
+# What may move places without changing the size, by the names of Keras' operations.
+_MOVES = ("Flip", "Permute", "Roll", "Rot90", "Transpose")
+
 
 class Places(NamedTuple):
     """Places of a feature map, in pixels of the image; x before y.
@@ -27,7 +38,8 @@ def places_in_image(inputs, output):
     What a place sees is taken to lie around the centre of its receptive field. So this
     knows of strides, and of padding that differs on both sides of an image: with
     `padding="same"` and a stride of 2 TensorFlow pads even sides below and at the right
-    only.
+    only. A layer that is not known and keeps the size of the map is taken to keep
+    its places.
 
     Args:
         inputs: Symbolic tensors of a functional model.
@@ -84,7 +96,14 @@ def _path(inputs, output):
 def _after(places, operation, size, new_size):
     first, step = places
     size, new_size = np.array(size[::-1]), np.array(new_size[::-1])
-    if isinstance(operation, SpatialTransformer | keras.layers.Resizing):
+    if getattr(operation, "align_corners", False) and np.all(new_size > 1):
+        # From the first pixel to the last.
+        return Places(first, step * (size - 1) / (new_size - 1))
+    keeps_aspect = any(
+        getattr(operation, f"{how}_to_aspect_ratio", False) for how in ("crop", "pad")
+    )
+    is_resized = isinstance(operation, SpatialTransformer | keras.layers.Resizing)
+    if is_resized and not keeps_aspect:
         # From frame to frame, as at the identity.
         factor = size / new_size
         return Places(first + step * (factor - 1) / 2, step * factor)
@@ -96,9 +115,8 @@ def _after(places, operation, size, new_size):
         rows, columns = operation.padding if is_padding else operation.cropping
         before = np.array([columns[0], rows[0]])
         return Places(first + step * (-before if is_padding else before), step)
-    window = getattr(operation, "kernel_size", getattr(operation, "pool_size", None))
-    is_known = window is not None and len(window) == 2
-    if is_known and not isinstance(operation, keras.layers.Conv2DTranspose):
+    if isinstance(operation, _WINDOWS):
+        window = getattr(operation, "kernel_size", getattr(operation, "pool_size", ()))
         window = np.array(window[::-1])
         strides = np.array(operation.strides[::-1])
         dilation = np.array(getattr(operation, "dilation_rate", (1, 1))[::-1])
@@ -108,7 +126,7 @@ def _after(places, operation, size, new_size):
             padding = np.maximum((new_size - 1) * strides + reach + 1 - size, 0)
             before = padding // 2
         return Places(first + step * (reach / 2 - before), step * strides)
-    if np.any(size != new_size):
+    if np.any(size != new_size) or type(operation).__name__ in _MOVES:
         raise ValueError(
             f"It is not known where the layer '{operation.name}', a "
             f"{type(operation).__name__}, takes the places of its output from. Give "

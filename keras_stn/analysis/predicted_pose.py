@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_stn.ops.arguments import standardize_size
+
 
 def predicted_angle(theta):
     """The angle by which a theta takes an image to be turned.
@@ -18,7 +20,10 @@ def predicted_angle(theta):
         theta: Array of shape `(batch, 2, 3)` or `(batch, 6)`.
 
     Returns:
-        float64 array of shape `(batch,)`, degrees in [-180, 180].
+        float64 array of shape `(batch,)`, degrees in [-180, 180]. A transformer that
+        brings images to a pose about half a turn away has some predictions near 180
+        and some near -180: for differences from the applied angle give `spread` a
+        period of 360, and note that a line through them (`deming_fit`) means nothing.
 
     Raises:
         ValueError: If the shape is not as above.
@@ -65,13 +70,7 @@ def predicted_shift(theta, size):
     array([[-15. ,   7.5]])
     """
     theta = _as_matrices(theta)
-    sides = np.ravel(size)
-    if len(sides) not in (1, 2) or not np.all(sides > 0):
-        raise ValueError(
-            "`size` must be (height, width) in pixels, or one number for both. "
-            f"Received: size={size!r}"
-        )
-    height, width = sides[0], sides[-1]
+    height, width = standardize_size(size)
     return np.stack([width / 2 * theta[:, 0, 2], height / 2 * theta[:, 1, 2]], axis=-1)
 
 

@@ -20,7 +20,8 @@ class ThetaMonitor(keras.callbacks.Callback):
     A transformer whose grid has left the image sees a constant, gets no gradient and
     never comes back: the loss sticks at chance. At the end of each epoch this callback
     computes theta for some fixed images and adds to the logs, and so to the history,
-    the progress bar and TensorBoard:
+    the progress bar, and the callbacks that stand behind it in the list, such as
+    `CSVLogger`, `TensorBoard` or `EarlyStopping`:
 
     - `theta_outside`: the fraction of the output that is sampled from outside the
         input. A rotation by 45 degrees has about 0.17.
@@ -34,12 +35,15 @@ class ThetaMonitor(keras.callbacks.Callback):
 
     Args:
         images: A batch of images as the model takes them.
-        threshold: Warn when `theta_outside` exceeds this. The default of 0.5 is our
-            choice: then most of what the classifier sees is not of the image.
-        layer: The transformer or its name, if the model has several.
+        threshold: Warn when `theta_outside` exceeds this, a number from 0 to 1. The
+            default of 0.5 is our choice: then most of what the classifier sees is not
+            of the image.
+        layer: The transformer or its name, if the model has several. If the model calls
+            it several times, its first call is watched.
 
     Raises:
-        ValueError: When training starts, if the model has no transformer.
+        ValueError: If the threshold is not as above; when training starts, if the model
+            has no transformer or does not take the images.
 
     Example:
 
@@ -58,6 +62,12 @@ class ThetaMonitor(keras.callbacks.Callback):
 
     def __init__(self, images, threshold=0.5, layer=None):
         super().__init__()
+        is_number = isinstance(threshold, int | float | np.number)
+        if not is_number or isinstance(threshold, bool) or not 0 <= threshold <= 1:
+            raise ValueError(
+                "`threshold` must be a part of the output, a number from 0 to 1. "
+                f"Received: threshold={threshold!r}"
+            )
         self.images = images
         self.threshold = threshold
         self.layer = layer
@@ -66,14 +76,30 @@ class ThetaMonitor(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Finds the transformer."""
         self._pose = pose(self.model, self.layer)
+        # What is wrong with the images shall not be said after the first epoch only.
+        self._predict()
+
+    def _predict(self):
+        return self._pose.predict(self.images, verbose=0)
 
     def on_epoch_end(self, epoch, logs=None):
         """Computes the statistics and warns."""
-        statistics = theta_statistics(self._pose.predict(self.images, verbose=0))
+        theta = self._predict()
+        statistics = theta_statistics(theta)
         if logs is not None:
             logs.update(statistics)
         outside = statistics["theta_outside"]
-        if outside > self.threshold:
+        is_finite = np.isfinite(theta).all(axis=(1, 2))
+        if not is_finite.all():
+            warnings.warn(
+                f"After epoch {epoch + 1} the spatial transformer predicts a theta "
+                f"that is not a number, or infinite, for {1 - is_finite.mean():.0%} of "
+                "the images. Lower the learning rate, clip the gradients "
+                "(`clipnorm=1.0` of the optimizer), or look for such values in the "
+                "data.",
+                stacklevel=2,
+            )
+        elif outside > self.threshold:
             warnings.warn(
                 f"After epoch {epoch + 1} the spatial transformer samples "
                 f"{outside:.0%} of its output from outside the image, so the network "

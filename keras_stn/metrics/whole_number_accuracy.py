@@ -19,6 +19,9 @@ class WholeNumberAccuracy(keras.metrics.MeanMetricWrapper):
         y_pred: Float tensor of shape `(batch, digits, classes)`, logits or
             probabilities.
 
+    Raises:
+        ValueError: If the shapes are not as above, when the metric is updated.
+
     Example:
 
     >>> import numpy as np
@@ -43,6 +46,19 @@ class WholeNumberAccuracy(keras.metrics.MeanMetricWrapper):
 
 def _all_digits_right(y_true, y_pred):
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    _check_shapes(tuple(y_true.shape), tuple(y_pred.shape))
     digits = ops.argmax(y_pred, axis=-1)
     is_right = ops.all(ops.cast(y_true, digits.dtype) == digits, axis=-1)
     return ops.cast(is_right, keras.backend.floatx())
+
+
+def _check_shapes(true_shape, predicted_shape):
+    """Raises if labels and predictions do not belong together, where that is known."""
+    digits = {true_shape[1:2], predicted_shape[1:2]} - {(None,)}
+    if len(true_shape) != 2 or len(predicted_shape) != 3 or len(digits) > 1:
+        raise ValueError(
+            "Expected labels of shape (batch, digits), integers, and predictions of "
+            f"shape (batch, digits, classes). Received: {true_shape} and "
+            f"{predicted_shape}. Turn one-hot labels into integers by `argmax`, and "
+            "reshape predictions, or stack those of several heads, along axis 1."
+        )

@@ -20,14 +20,8 @@ def first_call(model, layer):
     Raises:
         ValueError: If the model is another one, or does not call the layer.
     """
-    try:
-        ends, outputs = model.inputs, model.outputs
-    except AttributeError as error:
-        raise ValueError(
-            "Expected a functional or Sequential model that has been built. "
-            f"Received: {model!r}"
-        ) from error
-    numbers = _calls(ends, outputs).get(id(layer))
+    inputs, outputs = ends(model)
+    numbers = _calls(inputs, outputs)[0].get(id(layer))
     if not numbers:
         raise ValueError(
             f"Expected a layer that the model '{model.name}' calls itself. Received: "
@@ -40,18 +34,69 @@ def first_call(model, layer):
     return arguments[0], outputs[0] if len(outputs) == 1 else outputs
 
 
-def _calls(ends, outputs):
-    """The numbers of the calls between symbolic tensors, by the `id` of the layer."""
-    ends = {id(tensor) for tensor in ends}
-    calls, tensors = {}, keras.tree.flatten(outputs)
+def inputs_of(model, tensor):
+    """Finds which of a model's inputs a symbolic tensor is computed from.
+
+    Args:
+        model: A functional or Sequential model that has been built.
+        tensor: A symbolic tensor of it.
+
+    Returns:
+        A list of the positions in `model.inputs`, in their order.
+
+    Raises:
+        ValueError: If the model is another one, or the tensor is not computed from its
+            inputs alone.
+    """
+    inputs, _ = ends(model)
+    reached, others = _calls(inputs, tensor)[1:]
+    if others:
+        raise ValueError(
+            f"Expected a tensor that is computed from the inputs of the model "
+            f"'{model.name}'. Received one that needs '{others[0]}'. That of a model "
+            "within the model belongs to the inner one: give that one instead, "
+            "`model.get_layer(...)`."
+        )
+    return [index for index, one in enumerate(inputs) if id(one) in reached]
+
+
+def ends(model):
+    """The symbolic inputs and outputs of a model, two lists.
+
+    Raises:
+        ValueError: If it is not functional, or a Sequential one that is not built.
+    """
+    try:
+        return model.inputs, model.outputs
+    except (AttributeError, ValueError) as error:
+        raise ValueError(
+            "Expected a functional or Sequential model that has been built. "
+            f"Received: {model!r}"
+        ) from error
+
+
+def _calls(inputs, outputs):
+    """What lies between symbolic tensors.
+
+    Returns:
+        The numbers of the calls of each layer, by its `id`; the `id`s of the inputs
+        that are reached; and the names of other inputs that are.
+    """
+    starts = {id(tensor) for tensor in inputs}
+    calls, reached, others = {}, set(), []
+    tensors = keras.tree.flatten(outputs)
     while tensors:
         tensor = tensors.pop()
-        if id(tensor) in ends:
+        if id(tensor) in starts:
+            reached.add(id(tensor))
             continue
         # Keras' record of what computed a symbolic tensor.
         operation, number, _ = tensor._keras_history
         numbers = calls.setdefault(id(operation), set())
         if number not in numbers:
             numbers.add(number)
-            tensors += operation._inbound_nodes[number].input_tensors
-    return calls
+            sources = operation._inbound_nodes[number].input_tensors
+            if not sources:
+                others.append(operation.name)
+            tensors += sources
+    return calls, reached, others

@@ -13,7 +13,8 @@ def pose(model, layer=None):
 
     Args:
         model: A functional model with a `SpatialTransformer`, for example one that
-            `splice` built or one that was loaded from a file.
+            `splice` built or one that was loaded from a file. If the model calls it
+            several times, its first call is meant.
         layer: The transformer, or its name, if the model has several.
 
     Returns:
@@ -62,9 +63,22 @@ def _find_transformer(model, layer):
         found = [x for x in found if x is layer or x.name == layer]
     if len(found) != 1:
         names = [x.name for x in model.layers if isinstance(x, SpatialTransformer)]
+        holders = [x.name for x in model.layers if _holds_transformer(x)]
         raise ValueError(
             "Expected a model with one SpatialTransformer among its layers, or `layer` "
             f"to name one of several. Received: model '{model.name}' with the "
-            f"transformers {names}, layer={layer!r}"
+            f"transformers {names}, layer={layer!r}."
+            + "".join(
+                f" There is one within '{name}': give `model.get_layer('{name}')`."
+                for name in holders
+            )
         )
     return found[0]
+
+
+def _holds_transformer(layer):
+    """Whether a layer is a model with a transformer among its own layers."""
+    return isinstance(layer, keras.Model) and any(
+        isinstance(one, SpatialTransformer) or _holds_transformer(one)
+        for one in layer.layers
+    )

@@ -68,8 +68,12 @@ def angle_heat_maps(panels):
     >>> len(figure.axes)
     2
     """
-    if not panels:
-        raise ValueError("`panels` must have at least one heat map. Received none.")
+    if not isinstance(panels, dict) or not panels:
+        raise ValueError(
+            "`panels` must be a dict from titles to pairs of arrays, applied and "
+            f"predicted angles, with at least one. Received: {type(panels).__name__} "
+            f"of {len(panels)}"
+        )
     figure = Figure(figsize=(3.4 * len(panels), 3.4), layout="compressed")
     grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for axes, (title, (applied, predicted)) in zip(grid, panels.items(), strict=True):

@@ -8,15 +8,16 @@ def channel_shift(images, features, channels, labels=None):
     """Draws images, and beside each the channels of its feature map.
 
     The paper's figure 1 has three rows: an image, the transformed one, and the feature
-    map of the latter after the inverse warp. In each channel a ring marks where the
-    first row has its strongest response of all channels: there, and in that channel,
-    the last row should have it.
+    map of the latter after the inverse warp. The ring in each row marks where, and in
+    which channel, the first row has its strongest response: there the last row
+    should have it too.
 
     Args:
         images: Array of shape `(rows, height, width)`, or a list of such images, in
             which None leaves a place empty.
-        features: Array of shape `(rows, map_height, map_width, channels)`. All maps are
-            drawn from zero to their common largest value.
+        features: Array of shape `(rows, map_height, map_width, channels)`, finite and
+            somewhere positive. All maps are drawn from zero to their common largest
+            value.
         channels: Names of the channels.
         labels: A string for each row.
 
@@ -46,13 +47,18 @@ def channel_shift(images, features, channels, labels=None):
             f"name for each channel. Received: features.shape={features.shape}, "
             f"channels={list(channels)}"
         )
+    if not np.all(np.isfinite(features)) or not features.max() > 0:
+        raise ValueError(
+            "Expected features that are finite and somewhere positive, as after a "
+            f"ReLU. Received values from {features.min()} to {features.max()}."
+        )
     labels = [""] * len(features) if labels is None else labels
     if len(images) != len(features) or len(labels) != len(features):
         raise ValueError(
             f"Expected an image and a label for each of the {len(features)} feature "
             f"maps. Received {len(images)} images and {len(labels)} labels."
         )
-    largest = features.max() or 1
+    largest = features.max()
     row, column, channel = np.unravel_index(features[0].argmax(), features.shape[1:])
     figure = Figure(
         figsize=(1.2 + 1.5 * (len(channels) + 1), 1.5 * len(features) + 0.3),

@@ -1,8 +1,14 @@
 """Equation (1) through the layers of a model."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
+from keras_stn.analysis import GapByDepth
+
+# In small print, what fits above or below a panel.
+_LETTERS = 20
 # What is drawn of a `GapByDepth`, from above: field, label and line.
 _CURVES = (
     ("feature_warp", "feature map warped back", {"color": "tab:red", "marker": "o"}),
@@ -36,7 +42,8 @@ def gap_curves(gaps, amounts, xlabel, title=None):
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
 
     Raises:
-        ValueError: If there are not as many amounts as transforms.
+        ValueError: If the gaps are something else, or there are not as many amounts as
+            transforms.
 
     Example:
 
@@ -51,6 +58,11 @@ def gap_curves(gaps, amounts, xlabel, title=None):
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), equation 1
     """
+    if not isinstance(gaps, GapByDepth):
+        raise ValueError(
+            "`gaps` must be what `keras_stn.analysis.gap_by_depth` returns, a "
+            f"`GapByDepth`. Received: {type(gaps).__name__}"
+        )
     amounts = np.asarray(amounts, np.float64)
     if amounts.shape != np.shape(gaps.feature_warp)[1:]:
         raise ValueError(
@@ -74,8 +86,8 @@ def gap_curves(gaps, amounts, xlabel, title=None):
                 )
         # A warp that leaves nothing of the features has this gap.
         axis.axhline(1, color="gray", linewidth=0.6, linestyle=":")
-        axis.set_title(layer, fontsize="small")
-        axis.set_xlabel(xlabel, fontsize="small")
+        axis.set_title(_wrapped(layer), fontsize="small")
+        axis.set_xlabel(_wrapped(xlabel), fontsize="small")
         axis.tick_params(labelsize="small")
     axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("alignment gap")
@@ -91,3 +103,10 @@ def gap_curves(gaps, amounts, xlabel, title=None):
     if title:
         figure.suptitle(title)
     return figure
+
+
+def _wrapped(text):
+    """A text, or the name of a layer, in lines that are no wider than a panel."""
+    spaced = text.replace("_", "_ ").replace("/", "/ ")
+    lines = textwrap.wrap(spaced, _LETTERS, break_long_words=True)
+    return "\n".join(line.replace("_ ", "_").replace("/ ", "/") for line in lines)

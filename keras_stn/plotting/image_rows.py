@@ -3,6 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+# Our choice: colours so far outside [0, 1] are meant otherwise, not overshoot.
+_MOST = 10
+
 
 def image_rows(rows, titles=None, inches=0.9):
     """Draws rows of images, such as digits above and aligned digits below.
@@ -21,7 +24,8 @@ def image_rows(rows, titles=None, inches=0.9):
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
 
     Raises:
-        ValueError: If there is nothing to draw or the rows differ in count.
+        ValueError: If there is nothing to draw, the rows differ in count, or colours
+            are far outside their range.
 
     Example:
 
@@ -32,6 +36,11 @@ def image_rows(rows, titles=None, inches=0.9):
     >>> len(figure.axes)
     10
     """
+    if not isinstance(rows, dict):
+        raise ValueError(
+            "`rows` must be a dict from labels to arrays of images. "
+            f"Received: {type(rows).__name__}. For a single row: `{{'': images}}`."
+        )
     rows = {label: as_images(label, images) for label, images in rows.items()}
     counts = {len(images) for images in rows.values()}
     if len(counts) != 1 or counts == {0}:
@@ -56,7 +65,7 @@ def image_rows(rows, titles=None, inches=0.9):
             axis.set_xticks([])
             axis.set_yticks([])
         row_axes[0].set_ylabel(label, rotation=0, ha="right", va="center")
-    for axis, title in zip(axes[0], titles or [], strict=False):
+    for axis, title in zip(axes[0], () if titles is None else titles, strict=False):
         axis.set_title(title, fontsize="small")
     return figure
 
@@ -86,5 +95,12 @@ def as_images(label, images):
             f"Received: shape={images.shape}"
         )
     if images.ndim == 4:
+        most = np.max(np.abs(images), where=np.isfinite(images), initial=0)
+        if most > _MOST:
+            raise ValueError(
+                f"'{label}' must have colours from 0 to 1, or an unsigned integer "
+                f"dtype. Received values up to {most:.4g}. Divide by 255, or undo what "
+                "the images were normalised by."
+            )
         images = np.clip(images, 0, 1)
     return images

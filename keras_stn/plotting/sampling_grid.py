@@ -54,7 +54,8 @@ def sampling_grid(images, theta, warped=None, lines=5, titles=None, inches=1.2):
             + ("" if below is None else f", {len(below)} warped images")
             + ("" if titles is None else f", {len(titles)} titles")
         )
-    if isinstance(lines, bool) or not isinstance(lines, int) or lines < 2:
+    is_whole = isinstance(lines, int | np.integer) and not isinstance(lines, bool)
+    if not is_whole or lines < 2:
         raise ValueError(
             f"`lines` must be a whole number from 2 on. Received: lines={lines!r}"
         )
@@ -98,7 +99,7 @@ def sampling_grid(images, theta, warped=None, lines=5, titles=None, inches=1.2):
     for axis in grid.ravel():
         axis.set_xticks([])
         axis.set_yticks([])
-    for axis, title in zip(grid[0], titles or [], strict=False):
+    for axis, title in zip(grid[0], () if titles is None else titles, strict=False):
         axis.set_title(title, fontsize="small")
     return figure
 

@@ -15,6 +15,9 @@ _PANELS = (
 )
 # Our choice: statistics are of the order of one, in float32.
 _ROUNDING = 1e-6
+# Of a small legend: its line with the space around it, and a letter.
+_LINE_INCHES = 0.6
+_LETTER_INCHES = 0.075
 
 
 def theta_curves(histories, title=None):
@@ -42,6 +45,11 @@ def theta_curves(histories, title=None):
     >>> [axes.get_title() for axes in figure.axes]
     ['scale, mean']
     """
+    if not isinstance(histories, dict) or not all(map(_is_history, histories.values())):
+        raise ValueError(
+            "`histories` must be a dict from labels to histories. Received: "
+            f"{type(histories).__name__}. For a single one: `{{'': history}}`."
+        )
     histories = {label: _columns(history) for label, history in histories.items()}
     panels = [
         (name, text)
@@ -79,11 +87,13 @@ def theta_curves(histories, title=None):
     found = {}
     for axis in axes[: len(panels)]:
         found |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    # So many columns that the longest label has room in each.
+    inches = _LINE_INCHES + _LETTER_INCHES * max(map(len, map(str, found)))
     figure.legend(
         found.values(),
         found.keys(),
         loc="outside lower center",
-        ncols=4,
+        ncols=max(1, min(4, int(figure.get_figwidth() / inches))),
         frameon=False,
         fontsize="small",
     )
@@ -100,9 +110,20 @@ def _varies(name, histories):
     return len(values) < 2 or not np.ptp(values) <= _ROUNDING
 
 
+def _is_history(history):
+    rows = getattr(history, "history", history)
+    is_list = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+    return is_list or isinstance(rows, dict)
+
+
 def _columns(history):
     """A history as a dict of lists, with what every row has."""
-    history = getattr(history, "history", history)
+    if hasattr(history, "history"):
+        # What `fit` returned; it counts from zero, and of the last `fit` only.
+        columns = history.history
+        epochs = [epoch + 1 for epoch in getattr(history, "epoch", ())]
+        is_whole = all(len(values) == len(epochs) for values in columns.values())
+        return {**({"epoch": epochs} if is_whole else {}), **columns}
     if isinstance(history, dict):
         return history
     names = set.intersection(*(set(row) for row in history)) if history else ()

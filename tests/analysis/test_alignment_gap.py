@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 import keras_stn
+from keras_stn import SpatialTransformer
 from keras_stn.analysis import alignment_gap
+from keras_stn.analysis.feature_map import norm
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.normal(size=(3, 12, 12, 2)).astype("float32")
@@ -145,3 +147,90 @@ def test_says_what_is_wrong(options, message):
     options = {"layer": "features", "theta": [QUARTER_TURN], **options}
     with pytest.raises(ValueError, match=message):
         alignment_gap(model, images=IMAGES, **options)
+
+
+def test_the_input_that_the_map_needs_is_enough():
+    image, extra = keras.Input((12, 12, 2)), keras.Input((3,))
+    features = convolution()(image)
+    head = keras.layers.Concatenate()([keras.layers.Flatten()(features), extra])
+    model = keras.Model([extra, image], [keras.layers.Dense(2)(head), features])
+    alone = keras.Model(image, features)
+    for layer in ("features", None):
+        np.testing.assert_array_equal(
+            alignment_gap(model, layer, IMAGES, [QUARTER_TURN]),
+            alignment_gap(alone, layer, IMAGES, [QUARTER_TURN]),
+        )
+    both = keras.layers.Add(name="both")([features, keras.layers.Dense(4)(extra)])
+    model = keras.Model([extra, image], both)
+    with pytest.raises(ValueError, match="the image alone.*needs 2 inputs"):
+        alignment_gap(model, "both", IMAGES, [QUARTER_TURN])
+
+
+def test_a_stride_for_each_axis():
+    model = network(convolution(1, strides=(2, 1)), size=(11, 12))
+    images = GENERATOR.normal(size=(2, 11, 12, 2)).astype("float32")
+    shift = [[[1, 0, 1 / 6], [0, 1, 4 / 11]]]
+    found = alignment_gap(model, "features", images, shift)
+    given = alignment_gap(model, "features", images, shift, stride=(2, 1))
+    np.testing.assert_allclose(given, found, atol=1e-6)
+    np.testing.assert_allclose(found, [[0], [0]], atol=1e-5)
+    swapped = alignment_gap(model, "features", images, shift, stride=(1, 2))
+    assert swapped.feature_warp[0] > 0.1
+
+
+def test_millions_of_numbers_are_added_up_exactly():
+    ones = np.full((40, 512, 512, 1), 0.1, "float32")
+    seen = np.ones((1, 512, 512, 1), "float32")
+    expected = np.float64(np.float32(0.1)) * np.sqrt(ones.size)
+    assert norm(ones, seen) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_warp_may_be_small():
+    """It is singular by its shape, not by its size."""
+    model = network(convolution(1))
+    gap = alignment_gap(model, None, IMAGES, [[[0.9, 0, 0], [0, 0.9, 0]]])
+    assert np.isfinite(gap.feature_warp[0])
+    tiny = [[[1e-7, 0, 0], [0, 1e-7, 0]]]
+    with pytest.raises(ValueError, match="no place of the feature map"):
+        alignment_gap(model, "features", IMAGES, tiny)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layer": 0}, "its name, a symbolic tensor.*Received: 0"),
+        ({"layer": "two"}, "'two', which has 2.*output"),
+        ({"images": IMAGES[0]}, r"images.shape=\(12, 12, 2\).*`images\[None\]`"),
+        ({"images": IMAGES[:, :9]}, r"shape \(None, 12, 12, 2\).*\(3, 9, 12, 2\)"),
+        ({"images": IMAGES[:0]}, "at least one image"),
+        ({"images": IMAGES[:, :9], "layer": None}, r"images.shape=\(3, 9, 12, 2\)"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": "many"}, "batch_size='many'"),
+        ({"stride": 0}, "stride=0"),
+        ({"stride": "1"}, "stride='1'"),
+        ({"stride": (1, 2, 3)}, "stride="),
+        ({"stride": np.nan}, "stride=nan"),
+        ({"theta": [[[1, 1, 0], [1, 1 + 1e-7, 0]]]}, "singular, to within rounding"),
+        ({"layer": keras.layers.Dense(2)}, "does not call"),
+    ],
+)
+def test_says_what_is_wrong_with_its_arguments(options, message):
+    image = keras.Input((12, 12, 2))
+    features = convolution()(image)
+    two = SpatialTransformer(keras.layers.Flatten(), return_theta=True, name="two")(
+        features
+    )
+    model = keras.Model(image, two)
+    arguments = {"layer": "features", "images": IMAGES, "theta": [QUARTER_TURN]}
+    with pytest.raises(ValueError, match=message):
+        alignment_gap(model, **{**arguments, **options})
+
+
+def test_a_tensor_within_another_model():
+    inner = keras.Sequential([keras.Input((12, 12, 2)), convolution()], name="inner")
+    image = keras.Input((12, 12, 2))
+    model = keras.Model(image, inner(image))
+    with pytest.raises(ValueError, match="belongs to the inner one"):
+        alignment_gap(model, inner.layers[0].output, IMAGES, [QUARTER_TURN])
+    with pytest.raises(ValueError, match="functional or Sequential model that has"):
+        alignment_gap(keras.Sequential([convolution()]), None, IMAGES, [QUARTER_TURN])

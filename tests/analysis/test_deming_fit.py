@@ -63,3 +63,11 @@ def test_vertical_line():
 def test_says_what_is_wrong(x, y, message):
     with pytest.raises(ValueError, match=message):
         deming_fit(x, y)
+
+
+def test_a_deviation_that_is_small_beside_the_line():
+    generator = np.random.default_rng(0)
+    x = generator.uniform(-90, 90, 2000)
+    noise = 1e-7 * generator.normal(size=2000)
+    line = deming_fit(x, 2 * x + 1 + noise)
+    assert line.deviation == pytest.approx(noise.std() / np.sqrt(5), rel=0.01)

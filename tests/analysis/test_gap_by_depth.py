@@ -65,3 +65,32 @@ def test_a_model_without_feature_maps():
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="Expected at least one layer"):
         gap_by_depth(model, np.zeros((1, 5)), [[[1, 0, 0], [0, 1, 0]]])
+
+
+def test_one_layer_in_any_form():
+    model = network()
+    images = GENERATOR.random((2, 16, 16, 1)).astype("float32")
+    turn = [[[0, 1, 0], [-1, 0, 0]]]
+    relu = model.get_layer("relu")
+    found = [
+        gap_by_depth(model, images, turn, one, search=False)
+        for one in ("relu", relu, relu.output, ["relu"])
+    ]
+    for gaps in found:
+        assert gaps.layers == ("relu",)
+        np.testing.assert_array_equal(gaps.feature_warp, found[0].feature_warp)
+
+
+def test_says_what_is_wrong_before_it_begins():
+    model = network()
+    images = GENERATOR.random((2, 16, 16, 1)).astype("float32")
+    turn = [[[0, 1, 0], [-1, 0, 0]]]
+    with pytest.raises(ValueError, match="Unknown family"):
+        gap_by_depth(model, images, turn, search=False, family="nonsense")
+    with pytest.raises(TypeError, match="batchsize"):
+        gap_by_depth(model, images, turn, search=False, batchsize=3)
+    anywhere = keras.Sequential(
+        [keras.Input((None, None, 1)), keras.layers.Conv2D(2, 3)]
+    )
+    with pytest.raises(ValueError, match="of a known size.*Build it with an `Input`"):
+        gap_by_depth(anywhere, images, turn, search=False)

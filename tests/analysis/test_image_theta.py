@@ -1,8 +1,9 @@
+import keras
 import numpy as np
 import pytest
 
 import keras_stn
-from keras_stn import ops
+from keras_stn import SpatialTransformer, ops
 from keras_stn.analysis import image_theta
 
 IMAGES = np.random.default_rng(0).random((3, 60, 60, 1)).astype("float32")
@@ -43,3 +44,61 @@ def test_needs_a_transformer():
     model = keras_stn.models.mnist("cnn", task="translation")
     with pytest.raises(ValueError, match="with one SpatialTransformer"):
         image_theta(model, IMAGES)
+
+
+def moved(model, transformer, shift):
+    """The model, with a transformer that shifts all images by the same."""
+    transformer._regression.kernel.assign(
+        np.zeros(transformer._regression.kernel.shape)
+    )
+    transformer._regression.bias.assign(shift)
+    return model
+
+
+@pytest.mark.parametrize("output_size", [None, (9, 5)])
+def test_aligned_corners_are_given_for_half_pixel_centres(output_size):
+    """What the layer does to the image, `affine_sample` does by this theta."""
+    image = keras.Input((12, 15, 1))
+    layer = SpatialTransformer(
+        keras.layers.Flatten(),
+        output_size=output_size,
+        align_corners=True,
+        data_format="channels_last",
+    )
+    bias = np.ravel(THETA) - [1, 0, 0, 0, 1, 0]
+    model = moved(keras.Model(image, layer(image)), layer, bias)
+    images = IMAGES[:, :12, :15]
+    expected = model.predict(images, verbose=0)
+    found = image_theta(model, images)
+    warped = ops.affine_sample(
+        images, found, size=expected.shape[1:3], data_format="channels_last"
+    )
+    np.testing.assert_allclose(np.array(warped), expected, atol=1e-5)
+
+
+def test_several_inputs():
+    """The image among them, by its name or its place."""
+    image = keras.Input((12, 12, 1), name="image")
+    extra = keras.Input((3,), name="extra")
+    layer = SpatialTransformer(
+        keras.layers.Dense(2), "translation", data_format="channels_last"
+    )
+    warped = layer([image, extra])
+    numbers = np.ones((3, 3), "float32")
+    images = IMAGES[:, :12, :12]
+    for inputs, fed in (
+        ([extra, image], [numbers, images]),
+        ({"image": image, "extra": extra}, {"image": images, "extra": numbers}),
+    ):
+        model = moved(keras.Model(inputs, warped), layer, [0.5, 0.0])
+        found = image_theta(model, fed)
+        np.testing.assert_allclose(found, [[[1, 0, 0.5], [0, 1, 0]]] * 3, atol=1e-6)
+
+
+def test_images_of_any_size():
+    image = keras.Input((None, None, 1))
+    localization = keras.Sequential([keras.layers.GlobalAveragePooling2D()])
+    layer = SpatialTransformer(localization, "translation", data_format="channels_last")
+    model = moved(keras.Model(image, layer(image)), layer, [0.5, 0.0])
+    found = image_theta(model, IMAGES)
+    np.testing.assert_allclose(found, [[[1, 0, 0.5], [0, 1, 0]]] * 3, atol=1e-6)

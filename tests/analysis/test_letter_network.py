@@ -47,3 +47,7 @@ def test_saves_and_loads(tmp_path):
     image = np.pad(letter("M"), 2)[None, :, :, None]
     found, expected = (one.predict(image, verbose=0) for one in (loaded, model))
     np.testing.assert_allclose(found, expected)
+
+
+def test_one_integer_for_both_sides():
+    assert letter_network(20).input_shape == letter_network((20, 20)).input_shape

@@ -98,3 +98,52 @@ def test_says_which_layer_it_does_not_know():
         places_in_image([image], larger)
     with pytest.raises(ValueError, match="computed from the model's inputs"):
         places_in_image([image], keras.Input((20, 20, 1)))
+
+
+def test_align_corners_goes_from_the_first_pixel_to_the_last():
+    image = keras.Input((16, 11, 1))
+    smaller = SpatialTransformer(
+        layers.Flatten(), output_size=(8, 6), align_corners=True
+    )(image)
+    np.testing.assert_allclose(places_in_image([image], smaller), [[0, 0], [2, 15 / 7]])
+
+
+class TwoConvolutions(layers.Layer):
+    """Has the attributes of a convolution and is two."""
+
+    def __init__(self, kernel_size=(3, 3), padding="valid", **kwargs):
+        super().__init__(**kwargs)
+        self.kernel_size, self.strides, self.padding = kernel_size, (1, 1), padding
+        self.convs = [layers.Conv2D(1, kernel_size, padding=padding) for _ in range(2)]
+
+    def call(self, images):
+        return self.convs[1](self.convs[0](images))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        TwoConvolutions(name="odd"),
+        TwoConvolutions(3, name="odd"),
+        layers.Resizing(10, 10, crop_to_aspect_ratio=True, name="odd"),
+        layers.Resizing(10, 10, pad_to_aspect_ratio=True, name="odd"),
+        layers.Permute((2, 1, 3), name="odd"),
+    ],
+)
+def test_asks_rather_than_guesses(layer):
+    image = keras.Input((20, 16, 1))
+    with pytest.raises(ValueError, match="'odd'.*Give `stride`"):
+        places_in_image([image], layer(image))
+
+
+@pytest.mark.parametrize("move", [keras.ops.flip, lambda x: keras.ops.roll(x, 1, 1)])
+def test_operations_that_move_places(move):
+    image = keras.Input((20, 20, 1))
+    with pytest.raises(ValueError, match="Give `stride`"):
+        places_in_image([image], move(image))
+
+
+def test_a_layer_that_keeps_the_size_keeps_the_places():
+    image = keras.Input((20, 20, 1))
+    blocks = TwoConvolutions(padding="same")(image)
+    np.testing.assert_array_equal(places_in_image([image], blocks), [[0, 0], [1, 1]])

@@ -100,3 +100,38 @@ def test_needs_a_transformer():
         model.fit(
             IMAGES, np.zeros((3, 16)), verbose=0, callbacks=[ThetaMonitor(IMAGES)]
         )
+
+
+@pytest.mark.parametrize("threshold", ["0.5", None, 2, -0.1, np.nan, True])
+def test_a_threshold_that_is_none(threshold):
+    with pytest.raises(ValueError, match="number from 0 to 1. Received: threshold="):
+        ThetaMonitor(IMAGES, threshold=threshold)
+
+
+def test_says_before_training_that_the_images_do_not_fit():
+    model = make_model(0.0)
+    with pytest.raises(ValueError):
+        model.fit(
+            IMAGES,
+            np.zeros((3, 1)),
+            verbose=0,
+            callbacks=[ThetaMonitor(np.ones((3, 5, 5, 2), "float32"))],
+        )
+    assert model.optimizer.iterations == 0
+
+
+def test_a_theta_that_is_not_a_number():
+    with pytest.warns(UserWarning, match="not a number, or infinite, for 100% of"):
+        fit(make_model(np.nan))
+
+
+def test_callbacks_behind_it_see_the_statistics(tmp_path):
+    model = make_model(0.5)
+    logger = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+    model.fit(
+        IMAGES,
+        np.zeros((3, 1)),
+        verbose=0,
+        callbacks=[ThetaMonitor(IMAGES), logger],
+    )
+    assert "theta_shift" in (tmp_path / "log.csv").read_text().splitlines()[0]

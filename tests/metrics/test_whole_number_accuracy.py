@@ -53,3 +53,20 @@ def test_config():
     metric = WholeNumberAccuracy(name="numbers")
     again = WholeNumberAccuracy.from_config(metric.get_config())
     assert again.name == "numbers"
+
+
+@pytest.mark.parametrize(
+    ("true_shape", "predicted_shape"),
+    [
+        ((6, 5, 5), (6, 5, 5)),
+        ((6,), (6, 11)),
+        ((6, 1), (6, 5, 11)),
+        ((5,), (6, 5, 11)),
+        ((6, 5), (6, 55)),
+    ],
+)
+def test_shapes_that_do_not_belong_together(true_shape, predicted_shape):
+    with pytest.raises(ValueError, match="shape .batch, digits.*Received: "):
+        WholeNumberAccuracy().update_state(
+            np.zeros(true_shape, "int32"), np.zeros(predicted_shape, "float32")
+        )

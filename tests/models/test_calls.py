@@ -5,7 +5,7 @@ from keras import layers
 
 import keras_stn
 from keras_stn import SpatialTransformer
-from keras_stn.models.calls import first_call
+from keras_stn.models.calls import first_call, inputs_of
 
 IMAGES = np.random.default_rng(0).random((3, 12, 12, 2), dtype="float32")
 
@@ -89,3 +89,14 @@ def test_two_variants_of_the_same_blocks():
     quarter = np.array([[[0, -1, 0], [1, 0, 0]]], "float32")
     gap = keras_stn.analysis.alignment_gap(model, "second", IMAGES, quarter)
     assert np.isfinite(gap.feature_warp).all()
+
+
+def test_the_inputs_that_a_tensor_needs():
+    first, second = keras.Input((4,)), keras.Input((4,))
+    doubled = layers.Rescaling(2.0)(second)
+    model = keras.Model([first, second], layers.Add()([first, doubled]), name="sum")
+    assert inputs_of(model, doubled) == [1]
+    assert inputs_of(model, model.outputs[0]) == [0, 1]
+    assert inputs_of(model, first) == [0]
+    with pytest.raises(ValueError, match="inputs of the model 'sum'.*that needs"):
+        inputs_of(model, layers.Rescaling(2.0)(keras.Input((4,), name="foreign")))

@@ -111,3 +111,31 @@ def test_takes_inputs_as_the_model_does():
         ]
     )
     assert pose(sequential).predict(images(), verbose=0).shape == (4, 2, 3)
+
+
+def test_names_the_model_within_that_has_one():
+    inner = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            SpatialTransformer(network(), data_format="channels_last"),
+        ],
+        name="inner",
+    )
+    image = keras.Input((6, 6, 1))
+    model = keras.Model(image, layers.Flatten()(inner(image)))
+    with pytest.raises(ValueError, match=r"within 'inner': give `model.get_layer\("):
+        pose(model)
+    assert pose(model.get_layer("inner"))(images()).shape == (4, 2, 3)
+
+
+def test_the_first_call_of_several():
+    layer = SpatialTransformer(network(), data_format="channels_last")
+    image = keras.Input((6, 6, 1))
+    model = keras.Model(image, layer(layer(image)))
+    once = keras.Model(image, layer(image))
+    layer._regression.bias.assign(np.full(6, 0.1))
+    np.testing.assert_allclose(
+        pose(model).predict(images(), verbose=0),
+        pose(once).predict(images(), verbose=0),
+        atol=1e-6,
+    )

@@ -40,3 +40,10 @@ def test_shows_the_maps_and_where_the_response_should_be():
 def test_says_what_is_wrong(arguments, message):
     with pytest.raises(ValueError, match=message):
         channel_shift(*arguments)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, np.nan])
+def test_features_that_would_draw_nothing(value):
+    features = np.full(FEATURES.shape, value)
+    with pytest.raises(ValueError, match="finite and somewhere positive"):
+        channel_shift(IMAGES, features, ["W", "M"])

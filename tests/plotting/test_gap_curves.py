@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -27,3 +29,24 @@ def test_without_a_search():
 def test_says_what_is_wrong():
     with pytest.raises(ValueError, match=r"amounts.shape=\(3,\) for 4 transforms"):
         gap_curves(GAPS, [1, 2, 3], "angle")
+
+
+def test_long_names_stay_within_their_panels():
+    names = ("convnext_tiny_stage_0_block_2_identity", "conv4_block6_out", "pool")
+    gaps = GapByDepth(names, *GENERATOR.random((3, 3, 4)))
+    figure = gap_curves(gaps, range(4), "shift to the right, in pixels of the image")
+    figure.draw_without_rendering()
+    for texts in zip(
+        *((axis.title, axis.xaxis.label) for axis in figure.axes), strict=True
+    ):
+        boxes = [text.get_window_extent() for text in texts]
+        for left, right in itertools.pairwise(boxes):
+            assert left.x1 < right.x0
+        assert boxes[0].x0 > 0 and boxes[-1].x1 < figure.bbox.x1
+    titles = [axis.get_title().replace("\n", "") for axis in figure.axes]
+    assert titles == list(names)
+
+
+def test_needs_what_gap_by_depth_gives():
+    with pytest.raises(ValueError, match="Received: list"):
+        gap_curves([1, 2], [1, 2], "angle")

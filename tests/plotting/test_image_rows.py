@@ -41,3 +41,21 @@ def test_colours_of_whole_numbers():
     figure = image_rows({"bytes": pixels})
     shown = np.stack([axis.images[0].get_array() for axis in figure.axes])
     np.testing.assert_allclose(shown, pixels / 255, atol=1e-6)
+
+
+def test_titles_as_an_array():
+    figure = image_rows({"a": DIGITS}, titles=np.array(["1", "2", "3"]))
+    assert [axis.get_title() for axis in figure.axes] == ["1", "2", "3"]
+
+
+def test_colours_that_would_be_white():
+    floats = np.full((2, 4, 4, 3), 200.0)
+    with pytest.raises(ValueError, match="'bright'.*up to 200. Divide by 255"):
+        image_rows({"bright": floats})
+    # A little overshoot, as interpolation and noise have it, is cut.
+    image_rows({"fine": floats / 190})
+
+
+def test_rows_without_labels():
+    with pytest.raises(ValueError, match="dict from labels.*Received: ndarray"):
+        image_rows(DIGITS)

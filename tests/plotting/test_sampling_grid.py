@@ -61,3 +61,10 @@ def test_warped_images_below():
 def test_says_what_is_wrong(options, message):
     with pytest.raises(ValueError, match=message):
         sampling_grid(**{"images": IMAGES, "theta": THETA, **options})
+
+
+def test_titles_as_an_array():
+    figure = sampling_grid(
+        IMAGES, THETA, lines=np.int64(2), titles=np.array(["a", "b"])
+    )
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b"]

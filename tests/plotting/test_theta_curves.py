@@ -48,3 +48,28 @@ def test_takes_what_fit_returned():
     history.history = {"theta_scale": [1.0, 0.5]}
     ((line,),) = [axis.get_lines() for axis in theta_curves({"a": history}).axes]
     np.testing.assert_array_equal(line.get_ydata(), [1.0, 0.5])
+
+
+def test_goes_on_counting_where_training_went_on():
+    history = keras.callbacks.History()
+    history.history, history.epoch = {"theta_scale": [1.0, 0.5]}, [10, 11]
+    ((line,),) = [axis.get_lines() for axis in theta_curves({"a": history}).axes]
+    np.testing.assert_array_equal(line.get_xdata(), [11, 12])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_long_labels_stay_within_the_figure(count):
+    names = ["theta_scale", "theta_shift", "theta_outside"][:count]
+    rows = [dict.fromkeys(names, value) for value in (0.1, 0.2)]
+    labels = [f"STN-SL1, rotation, seed {index}" for index in range(4)]
+    figure = theta_curves(dict.fromkeys(labels, rows))
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+    assert box.y0 >= 0
+
+
+@pytest.mark.parametrize("histories", [ROWS, COLUMNS, {"a": 3}, None])
+def test_histories_without_labels(histories):
+    with pytest.raises(ValueError, match="must be a dict from labels to histories"):
+        theta_curves(histories)
