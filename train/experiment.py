@@ -122,9 +122,17 @@ def _run(experiment, config, options, directory, strategy):
         print(f"Testing {directory.model}\nData      {experiment.source}")
     else:
         keras.utils.set_random_seed(options.seed)
+        steps, epochs = _length(experiment, config)
+        # Before anything is written: what is wrong with the config shall leave nothing.
         with strategy.scope():
             model = experiment.build_model()
-        steps, epochs = _length(experiment, config)
+            model.compile(
+                make_optimizer(config, steps * epochs),
+                experiment.loss,
+                loss_weights=experiment.loss_weight,
+                metrics=experiment.metrics,
+                jit_compile=strategy.compiles_whole_step(),
+            )
         if options.resume:
             directory.check_same(identity)
         else:
@@ -187,15 +195,6 @@ def _train(experiment, config, model, directory, strategy, steps, epochs):
         first_epoch = int(model.optimizer.iterations.numpy()) // steps
         history = directory.read_json(directory.history)[:first_epoch]
         print(f"Resumed after epoch {first_epoch} of {epochs}.")
-    else:
-        with strategy.scope():
-            model.compile(
-                make_optimizer(config, steps * epochs),
-                experiment.loss,
-                loss_weights=experiment.loss_weight,
-                metrics=experiment.metrics,
-                jit_compile=strategy.compiles_whole_step(),
-            )
     data = experiment.training_data(first_epoch)
     if first_epoch < epochs:
         strategy.fit(

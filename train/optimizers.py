@@ -50,6 +50,11 @@ def make_schedule(name, learning_rate, total_steps, warmup):
     Raises:
         ValueError: If the name is unknown or the warm-up does not go with it.
     """
+    if name not in ("constant", "cosine", *_PARTS):
+        raise ValueError(
+            "The config's 'schedule' must be 'constant', 'cosine', 'thirds' or "
+            f"'fifths'. Received: {name!r}"
+        )
     if not 0 <= warmup < 1 or (warmup and name != "cosine"):
         raise ValueError(
             "The config's 'warmup' must be from 0 to below 1, and 0 unless the "
@@ -63,19 +68,14 @@ def make_schedule(name, learning_rate, total_steps, warmup):
         boundaries = [total_steps * part // len(parts) for part in parts[1:]]
         values = [learning_rate / 10**part for part in parts]
         return schedules.PiecewiseConstantDecay(boundaries, values)
-    if name == "cosine" and not warmup:
+    if not warmup:
         return schedules.CosineDecay(learning_rate, total_steps)
-    if name == "cosine":
-        warmup_steps = round(warmup * total_steps)
-        return schedules.CosineDecay(
-            learning_rate / 25,
-            total_steps - warmup_steps,
-            warmup_target=learning_rate,
-            warmup_steps=warmup_steps,
-        )
-    raise ValueError(
-        "The config's 'schedule' must be 'constant', 'cosine', 'thirds' or 'fifths'. "
-        f"Received: {name!r}"
+    warmup_steps = round(warmup * total_steps)
+    return schedules.CosineDecay(
+        learning_rate / 25,
+        total_steps - warmup_steps,
+        warmup_target=learning_rate,
+        warmup_steps=warmup_steps,
     )
 
 

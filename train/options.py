@@ -30,6 +30,18 @@ CONFIG_ENTRIES = {
 # What it may set beside them: the first images alone, for a quick trial of everything.
 OPTIONAL_ENTRIES = {"train_images": int, "test_images": int}
 
+# What an entry that is a number must be, in words and as a test; NaN passes none.
+_COUNT = ("a whole number from 1 on", lambda value: value >= 1)
+_POSITIVE = ("a finite number above 0", lambda value: 0 < value < float("inf"))
+_FRACTION = ("a number from 0 to below 1", lambda value: 0 <= value < 1)
+_RANGES = {
+    "learning_rate": _POSITIVE,
+    "localization_lr_multiplier": _POSITIVE,
+    "momentum": _FRACTION,
+    "warmup": _FRACTION,
+    "weight_decay": ("a finite number from 0 on", lambda x: 0 <= x < float("inf")),
+}
+
 # Entries that the command line may set instead.
 _OVERRIDES = (
     "epochs",
@@ -96,7 +108,7 @@ def make_parser(dataset, description):
         default="auto",
         help="gpu: fail where there is none; cpu: leave it alone; auto: what there is",
     )
-    add("--seed", type=int, default=0, help="of the weights and of all draws")
+    add("--seed", type=seed, default=0, help="of the weights and of all draws")
     add("--data-dir", help="folder with the data; also: KERAS_STN_DATA")
     add("--run-dir", help="folder for the results; default: runs/<what is run>")
     add("--resume", action="store_true", help="go on with an interrupted run")
@@ -194,10 +206,28 @@ def positive_float(text):
     return _positive(float, text)
 
 
+def seed(text):
+    """Parses the seed of a random generator for argparse."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from 0 to 2**32 - 1, got {text!r}"
+        )
+    return value
+
+
 def _fraction(text):
-    value = _positive(float, text) if text not in ("0", "0.0") else 0.0
-    if value >= 1:
-        raise argparse.ArgumentTypeError(f"expected a number below 1, got {text!r}")
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a number from 0 to below 1, got {text!r}"
+        )
     return value
 
 
@@ -244,5 +274,11 @@ def _check_config(config, path):
         if isinstance(value, bool) or not isinstance(value, allowed):
             raise ValueError(
                 f"The config {path} must set '{name}' to a {kind.__name__}. "
+                f"Received: {value!r}"
+            )
+        expected, is_good = _RANGES.get(name, _COUNT)
+        if kind is not str and not is_good(value):
+            raise ValueError(
+                f"The config {path} must set '{name}' to {expected}. "
                 f"Received: {value!r}"
             )

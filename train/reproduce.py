@@ -78,6 +78,10 @@ def main(arguments=None):
     wanted = [*PAPER_TABLES, *FIGURES] if "all" in options.what else options.what
 
     def work():
+        if Path(options.runs_dir).is_file():
+            raise ValueError(
+                f"--runs-dir must be a folder. Received a file: {options.runs_dir}"
+            )
         failed = []
         if not options.report_only:
             jobs = {job.name: job for what in wanted for job in _jobs(what, options)}

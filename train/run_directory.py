@@ -88,6 +88,11 @@ class RunDirectory:
     def _keep_others_out(self):
         if self.read_only:
             return
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(
+                f"{self.path} is a file. Choose another --run-dir: a folder, or one "
+                "that is not there yet."
+            )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()

@@ -5,12 +5,14 @@
 The README's tables are of the results that are stored here.
 """
 
+import argparse
 import json
 import re
 import shutil
 import sys
 from pathlib import Path
 
+from train.failures import exit_status
 from train.run_directory import RunDirectory
 
 RESULT_FOLDER = Path(__file__).parent / "results"
@@ -30,12 +32,17 @@ def store(run_dir, folder=RESULT_FOLDER):
         The path of the stored result.
 
     Raises:
-        ValueError: If the run is not finished.
+        ValueError: If the run is not finished, or it is a search.
     """
     directory = RunDirectory(run_dir)
     if not directory.result.exists():
         raise ValueError(f"{run_dir} holds no finished run: result.json is missing.")
     result = directory.read_json(directory.result)
+    if "recipe" not in result:
+        raise ValueError(
+            f"{run_dir} holds no training but a search. Store the trainings in it: "
+            f"{run_dir}/final-seed0 and so on."
+        )
     result["data"] = without_paths(result["data"])
     if directory.exports.exists():
         result["exports"] = directory.read_json(directory.exports)
@@ -53,6 +60,21 @@ def without_paths(text):
     return re.sub(r"/\S*?([^/\s]+/[^/\s]+)(?=\s|$)", r"\1", text)
 
 
+def main(arguments=None):
+    """Stores the runs that the command line names; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train.store",
+        description="Keep the results of finished runs in train/results.",
+    )
+    parser.add_argument("run_dir", nargs="+", help="the folder of a finished run")
+    options = parser.parse_args(arguments)
+
+    def work():
+        for run_dir in options.run_dir:
+            print(store(run_dir))
+
+    return exit_status(work, "Repeat the command to store the rest.")
+
+
 if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        print(store(argument))
+    sys.exit(main())

@@ -5,7 +5,7 @@ import argparse
 from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.tuning import Range
 from train import mnist, svhn
-from train.options import positive_float, positive_int
+from train.options import positive_float, positive_int, seed
 from train.platform import DEVICES
 from train.tuners import ALGORITHMS
 
@@ -107,7 +107,7 @@ def _parser():
         default="auto",
         help="gpu: fail where there is none; cpu: leave it alone; auto: what there is",
     )
-    add("--seed", type=int, default=0, help="of the search, the weights and all draws")
+    add("--seed", type=seed, default=0, help="of the search, the weights and all draws")
     add("--data-dir", help="folder with the data; also: KERAS_STN_DATA")
     add("--run-dir", help="folder for the results; default: runs/<what is run>")
     add("--resume", action="store_true", help="go on with an interrupted search")

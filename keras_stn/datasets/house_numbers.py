@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_stn.datasets.pass_dataset import PassDataset
+from keras_stn.datasets.svhn_archives import BLANK
 
 # Our choice, as the paper names none: pixels from -1 to 1, with grey at 0, which is
 # also what the transformer fills in beyond the edges.
@@ -18,7 +19,8 @@ class HouseNumbers(PassDataset):
 
     Args:
         images: uint8 of shape `(images, height, width, channels)`.
-        labels: Integers of shape `(images, 5)`: the digits, then 10 for blank.
+        labels: Integers of shape `(images, digits)`, the paper's of five: the digits
+            from 0 to 9, then 10 for blank.
         batch_size: Images in a batch. 128 as in Jaderberg et al.
         **options: `seed`, `split`, `shuffle`, `drop_remainder`, `first_pass` and
             `prefetch` of `PassDataset`.
@@ -37,6 +39,8 @@ class HouseNumbers(PassDataset):
     """
 
     def __init__(self, images, labels, batch_size=128, **options):
+        if isinstance(images, list | tuple):
+            images = np.asarray(images)
         if len(images.shape) != 4 or images.dtype != np.uint8 or len(images) == 0:
             raise ValueError(
                 "`images` must be uint8 of shape (images, height, width, channels), of "
@@ -44,13 +48,7 @@ class HouseNumbers(PassDataset):
                 f"Received: dtype={images.dtype}, shape={tuple(images.shape)}"
             )
         self.images = images
-        self.labels = np.asarray(labels)
-        if self.labels.ndim != 2 or len(self.labels) != len(images):
-            raise ValueError(
-                f"`labels` must have the shape ({len(images)}, digits), one row for "
-                f"each image. Received: shape={self.labels.shape}"
-            )
-        self.labels = self.labels.astype(np.int32)
+        self.labels = _check_labels(labels, len(images))
         super().__init__(len(images), batch_size, **options)
 
     def draw(self, rows, generator):
@@ -67,3 +65,16 @@ class HouseNumbers(PassDataset):
         del generator
         images = np.asarray(self.images[rows], np.float32)
         return (images - _MIDDLE) / _HALF_RANGE, self.labels[rows]
+
+
+def _check_labels(labels, count):
+    labels = np.asarray(labels)
+    is_good = labels.ndim == 2 and len(labels) == count and labels.dtype.kind in "iu"
+    if not is_good or labels.min(initial=0) < 0 or labels.max(initial=0) > BLANK:
+        values = f", from {labels.min()} to {labels.max()}" if is_good else ""
+        raise ValueError(
+            f"`labels` must be integers from 0 to 9, or {BLANK} for blank, of the "
+            f"shape ({count}, digits), one row for each image. "
+            f"Received: dtype={labels.dtype}, shape={labels.shape}{values}"
+        )
+    return labels.astype(np.int32)

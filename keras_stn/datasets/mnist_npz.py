@@ -26,13 +26,17 @@ def read_npz(path):
     layout = f"a NumPy .npz file with the arrays {', '.join(KEYS)}"
     if not zipfile.is_zipfile(path):
         raise wrong(path, layout, f"something else of {path.stat().st_size:,} bytes")
-    with np.load(path, allow_pickle=False) as file:
-        missing = [key for key in KEYS if key not in file.files]
-        if missing:
-            raise wrong(path, layout, f"no {', '.join(missing)}")
-        try:
-            arrays = [file[key] for key in KEYS]
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-            raise wrong(path, layout, f"unreadable arrays ({error})") from error
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in KEYS if key not in file.files]
+            arrays = [] if missing else [file[key] for key in KEYS]
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        # NumPy advises to unpickle what it does not know: never here.
+        reason = str(error).partition("If you trust")[0].strip()
+        raise wrong(path, layout, f"unreadable arrays ({reason})") from error
+    if missing:
+        raise wrong(path, layout, f"no {', '.join(missing)}")
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        raise wrong(path, layout, "entries that are not arrays")
     check_arrays(arrays, path)
     return tuple(array.astype(np.uint8, copy=False) for array in arrays)

@@ -62,9 +62,13 @@ def read_npz(path):
             missing = [key for key in KEYS if key not in file.files]
             arrays = [] if missing else [file[key] for key in KEYS]
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-        raise wrong(path, layout, f"unreadable arrays ({error})") from error
+        # NumPy advises to unpickle what it does not know: never here.
+        reason = str(error).partition("If you trust")[0].strip()
+        raise wrong(path, layout, f"unreadable arrays ({reason})") from error
     if missing:
         raise wrong(path, layout, f"no {', '.join(missing)}")
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        raise wrong(path, layout, "entries that are not arrays")
     for split in ("train", "test"):
         images, labels = arrays[:2] if split == "train" else arrays[2:]
         _check_images(path, f"x_{split}", images)

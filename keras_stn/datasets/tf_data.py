@@ -26,7 +26,7 @@ def as_tf_dataset(data):
 
     Raises:
         ImportError: If TensorFlow is not installed.
-        ValueError: If `data` is not a `PyDataset`.
+        ValueError: If `data` is not a `PyDataset`, or its batches are something else.
 
     Example:
 
@@ -46,6 +46,16 @@ def as_tf_dataset(data):
             f"keras.utils.PyDataset. Received: {type(data).__name__}"
         )
     count = data.num_batches
+    first = copy.copy(data)[0]
+    if not isinstance(first, tuple) or not all(
+        hasattr(array, "shape") and hasattr(array, "dtype") for array in first
+    ):
+        kinds = first if isinstance(first, list | tuple) else [first]
+        raise ValueError(
+            "The batches of `data` must be tuples of arrays, such as `(images, "
+            f"labels)`. Received: a {type(first).__name__} of "
+            f"{[type(one).__name__ for one in kinds]}"
+        )
 
     def batches():
         if count is None:
@@ -55,8 +65,7 @@ def as_tf_dataset(data):
         yield from (data[index] for index in range(count))
 
     signature = tuple(
-        tf.TensorSpec((None, *array.shape[1:]), array.dtype)
-        for array in copy.copy(data)[0]
+        tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in first
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     length = tf.data.INFINITE_CARDINALITY if count is None else count

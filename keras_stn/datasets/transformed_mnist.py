@@ -55,13 +55,7 @@ class TransformedMNIST(PassDataset):
         **options,
     ):
         self.images = _check_images("images", images)
-        self.labels = np.asarray(labels)
-        if self.labels.shape != (len(self.images),):
-            raise ValueError(
-                f"`labels` must have the shape ({len(self.images)},), one for each "
-                f"image. Received: shape={self.labels.shape}"
-            )
-        self.labels = self.labels.astype(np.int32)
+        self.labels = _check_labels(labels, len(self.images))
         self.task = task if isinstance(task, DigitTask) else mnist_task(task)
         self.clutter_from = (
             self.images
@@ -85,6 +79,19 @@ class TransformedMNIST(PassDataset):
         images, applied = self.task(self.images[rows], generator, self.clutter_from)
         batch = (images, self.labels[rows])
         return (*batch, applied) if self.with_applied else batch
+
+
+def _check_labels(labels, count):
+    labels = np.asarray(labels)
+    is_good = labels.shape == (count,) and labels.dtype.kind in "iu"
+    # Other images of this size may have more than ten classes.
+    if not is_good or labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
+        values = f", from {labels.min()} to {labels.max()}" if is_good else ""
+        raise ValueError(
+            f"`labels` must be integers from 0 on, of the shape ({count},), one for "
+            f"each image. Received: dtype={labels.dtype}, shape={labels.shape}{values}"
+        )
+    return labels.astype(np.int32)
 
 
 def _check_images(name, images):

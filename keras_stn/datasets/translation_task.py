@@ -70,10 +70,15 @@ class TranslationTask(DigitTask):
             float32 array of shape `(batch, 60, 60, 1)`, `(pixel - mean) / std`.
 
         Raises:
-            ValueError: If a shift is beyond 16 pixels.
+            ValueError: If a shift is not whole or beyond 16 pixels.
         """
         pixels = unit_pixels(digits)
         applied = np.asarray(applied)
+        if not np.array_equal(applied, np.rint(applied)):  # Nor is NaN itself.
+            raise ValueError(
+                "`applied` must be whole pixels. Received: "
+                f"{applied[applied != np.rint(applied)][:5].tolist()}"
+            )
         if np.abs(applied).max(initial=0) > self.largest_shift:
             raise ValueError(
                 f"`applied` must lie within -{self.largest_shift}.."

@@ -5,10 +5,12 @@ import keras
 from keras_stn import ops, transforms
 from keras_stn.ops.arguments import (
     check_fill,
+    coordinate_dtype,
     is_shape,
     shapes_of,
     standardize_data_format,
     standardize_size,
+    standardize_theta,
 )
 
 
@@ -65,7 +67,8 @@ class SpatialTransformer(keras.layers.Layer):
         - `(batch, output_height, output_width, channels)`, or `(batch, channels,
             output_height, output_width)`, in the layer's compute dtype.
         - theta: `(batch, 2, 3)`. Theta and all grid arithmetic are float32 (float64
-            under a float64 policy), also with mixed precision.
+            under a float64 policy, or if theta comes from elsewhere in float64), also
+            with mixed precision.
 
     Raises:
         ValueError: If an option or a shape is not as above.
@@ -158,8 +161,15 @@ class SpatialTransformer(keras.layers.Layer):
         if not self.localization.built:
             # By a call, as a layer or model may have no `build`.
             self.localization(features)
-        shape = self.localization.compute_output_spec(features).shape
-        shape = self._flatten.compute_output_shape(shape)
+        output = self.localization.compute_output_spec(features)
+        if not isinstance(output, keras.KerasTensor):
+            raise ValueError(
+                "The localisation network must return one tensor. Received: "
+                f"'{self.localization.name}', which returns "
+                f"{shapes_of(keras.tree.flatten(output))}. Concatenate them, or choose "
+                "one, in the network."
+            )
+        shape = self._flatten.compute_output_shape(output.shape)
         if shape[-1] is None:
             raise ValueError(
                 "The localisation network must have an output of a known size, so that "
@@ -169,12 +179,19 @@ class SpatialTransformer(keras.layers.Layer):
             )
         if not self._regression.built:  # `localize` may have been called before.
             self._regression.build(shape)
+        if not self.trainable:
+            # Frozen before there were variables, as by a loaded config. Keras tells
+            # sublayers only when it changes.
+            self.localization.trainable = self._regression.trainable = False
 
     def call(self, inputs):
         """Predicts theta, or takes it, and warps the images."""
         images, theta = self._split(inputs)
         if self.localization is not None:
             theta = self.localize(theta)
+        else:
+            theta = standardize_theta(theta)
+            theta = keras.ops.cast(theta, self._theta_dtype(theta))
         images = keras.ops.cast(images, self.compute_dtype)
         outputs = self._sample(images, theta)
         return (outputs, theta) if self.return_theta else outputs
@@ -201,7 +218,7 @@ class SpatialTransformer(keras.layers.Layer):
         identity = keras.ops.convert_to_tensor(
             [self.transform.identity_parameters], dtype=self._regression.compute_dtype
         )
-        return self.transform(offsets + identity)
+        return standardize_theta(self.transform(offsets + identity))
 
     def compute_output_shape(self, input_shape):
         """The shape of the outputs, or a pair of shapes if `return_theta`."""
@@ -218,12 +235,12 @@ class SpatialTransformer(keras.layers.Layer):
         if not self.return_theta:
             return keras.KerasTensor(shapes, dtype=self.compute_dtype)
         if self.localization is None:
-            theta_shape, theta_dtype = inputs[1].shape, inputs[1].dtype
+            theta_dtype = self._theta_dtype(inputs[1])
         else:
-            theta_shape, theta_dtype = shapes[1], self._regression.compute_dtype
+            theta_dtype = self._regression.compute_dtype
         return (
             keras.KerasTensor(shapes[0], dtype=self.compute_dtype),
-            keras.KerasTensor(theta_shape, dtype=theta_dtype),
+            keras.KerasTensor(shapes[1], dtype=theta_dtype),
         )
 
     def get_config(self):
@@ -249,6 +266,11 @@ class SpatialTransformer(keras.layers.Layer):
             config["localization"]
         )
         return cls(**config)
+
+    def _theta_dtype(self, theta):
+        """The dtype of a theta that comes from elsewhere."""
+        is_double = self.compute_dtype == "float64"
+        return "float64" if is_double else coordinate_dtype(theta)
 
     def _sample(self, images, theta):
         return ops.affine_sample(

@@ -1,6 +1,7 @@
 """Puts a spatial transformer into any classifier."""
 
 import keras
+import numpy as np
 
 from keras_stn.layers import SpatialTransformer
 from keras_stn.models.variant import Variant
@@ -79,6 +80,11 @@ def splice(
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), section 2
     """
     _check_options(downsample, transformer_options)
+    if not isinstance(blocks, list | tuple):
+        raise ValueError(
+            "`blocks` must be a list of blocks, each a Keras layer, a model, or a list "
+            f"of layers. Received: {blocks!r}. For a single block: `[block]`."
+        )
     blocks = [_as_layers(block, f"blocks[{i}]") for i, block in enumerate(blocks)]
     head = _as_layers(head, "head")
     variant_name, variant = variant, Variant.parse(variant, max_depth=len(blocks))
@@ -125,6 +131,11 @@ def _apply(blocks, x):
     for block in blocks:
         for layer in block:
             x = layer(x)
+            if not isinstance(x, keras.KerasTensor):
+                raise ValueError(
+                    "Each layer of a block must return one tensor. Received: "
+                    f"'{layer.name}', which returns a {type(x).__name__}"
+                )
     return x
 
 
@@ -141,8 +152,8 @@ def _localization_for(localization, shape, variant_name):
 
 
 def _check_options(downsample, transformer_options):
-    is_integer = isinstance(downsample, int) and not isinstance(downsample, bool)
-    if not is_integer or downsample < 1:
+    is_integer = isinstance(downsample, int | np.integer)
+    if not is_integer or isinstance(downsample, bool) or downsample < 1:
         raise ValueError(
             "Invalid value for `downsample`. Expected a positive integer. "
             f"Received: downsample={downsample!r}"
@@ -153,6 +164,8 @@ def _check_options(downsample, transformer_options):
             "returns. Leave it out: `keras_stn.models.pose(model)` maps images to "
             "theta."
         )
+    # Also for the plain classifier, so that a mistake is not found later.
+    SpatialTransformer(**{"name": "spatial_transformer", **transformer_options})
 
 
 def _downsampled(warped, downsample, options):

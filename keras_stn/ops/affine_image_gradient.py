@@ -214,7 +214,7 @@ def _farthest_along(axis, side, output_size):
         - (side - 1) / 2
     )
     # A comparison with NaN is false.
-    return ops.max(ops.where(distance > 0, distance, 0))
+    return ops.max(ops.where(distance > 0, distance, 0), initial=0)
 
 
 def _work(window, in_one_block, is_complete):

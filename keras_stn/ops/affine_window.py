@@ -70,7 +70,9 @@ class AffineWindow(NamedTuple):
             count = ops.ceil(2 * distance)
             # Singular maps have no inverse: all of the output.
             count = ops.where(count < side, count, float(side))
-            blocks.append(_ceil_divide(ops.cast(ops.max(count), "int32"), taps))
+            blocks.append(
+                _ceil_divide(ops.cast(ops.max(count, initial=0), "int32"), taps)
+            )
         return cls(
             columns,
             rows,

@@ -20,7 +20,7 @@ def standardize_theta(theta):
         Tensor of shape `(batch, 2, 3)`, float64 if `theta` is, else float32.
     """
     theta = ops.convert_to_tensor(theta)
-    check_theta_shape(theta.shape)
+    check_theta_shape(known_shape(theta, "theta", "(batch, 2, 3)"))
     return ops.cast(ops.reshape(theta, (-1, 2, 3)), coordinate_dtype(theta))
 
 
@@ -33,6 +33,17 @@ def check_theta_shape(shape):
             f"affine matrix for each image. Received: theta.shape={shape}. For a "
             "single matrix add a batch axis: `theta[None]`."
         )
+
+
+def known_shape(tensor, name, expected):
+    """The shape of a tensor as a tuple; raises if not even its rank is known."""
+    if getattr(tensor.shape, "rank", 0) is None:
+        raise ValueError(
+            f"The rank of `{name}` is not known, as after `tf.py_function`. Expected "
+            f"the shape {expected}; say what of it is known: "
+            "`tensor.set_shape(...)`, with None for each other side."
+        )
+    return tuple(tensor.shape)
 
 
 def coordinate_dtype(coordinates):
@@ -52,7 +63,7 @@ def standardize_size(size, name="size"):
         size = (size, size)
     try:
         height, width = (int(side) for side in size)
-        exact = (height, width) == tuple(size)
+        exact = (height, width) == tuple(size) and not isinstance(received, bool)
     except (TypeError, ValueError):
         exact = False
     if not exact or height < 1 or width < 1:
@@ -84,7 +95,7 @@ def check_width(width):
 
 def check_images(images):
     """Raises if `images` is not a batch of numeric images."""
-    shape = tuple(images.shape)
+    shape = known_shape(images, "images", "(batch, height, width, channels)")
     if len(shape) != 4:
         raise ValueError(
             "Invalid rank of `images`. Expected 4, a batch of images of shape "
@@ -164,11 +175,16 @@ def check_fill(interpolation, fill_mode, fill_value):
     check_choice("interpolation", interpolation, INTERPOLATIONS)
     check_choice("fill_mode", fill_mode, FILL_MODES)
     is_number = isinstance(fill_value, int | float | np.integer | np.floating)
-    if not is_number or isinstance(fill_value, bool) or not np.isfinite(fill_value):
+    if not is_number or isinstance(fill_value, bool) or not _is_single(fill_value):
         raise ValueError(
-            "Invalid value for `fill_value`. Expected a finite number. "
-            f"Received: fill_value={fill_value!r}"
+            "Invalid value for `fill_value`. Expected a finite number, also in single "
+            f"precision. Received: fill_value={fill_value!r}"
         )
+
+
+def _is_single(number):
+    """Whether a number is finite in float32, in which sums are formed."""
+    return abs(number) <= np.finfo(np.float32).max
 
 
 def standardize_data_format(data_format):

@@ -8,6 +8,7 @@ from keras_stn.backend import (
     runs_on_cpu,
     with_derivatives,
 )
+from keras_stn.ops.interpolation import sum_dtype
 
 
 def convolve_one_channel(images, kernel, padding="valid"):
@@ -61,9 +62,15 @@ def add_bias(features, bias):
     add = with_derivatives(
         lambda features, bias: ops.add(features, ops.reshape(bias, (1, 1, 1, -1))),
         lambda features, bias, cotangent: cotangent,
-        lambda features, bias, cotangent: ops.sum(cotangent, (0, 1, 2)),
+        lambda features, bias, cotangent: _sum_of_places(cotangent),
     )
     return add(features, bias)
+
+
+def _sum_of_places(cotangent):
+    # In half precision a sum of thousands would lose most of its terms.
+    total = ops.sum(ops.cast(cotangent, sum_dtype(cotangent)), (0, 1, 2))
+    return ops.cast(total, cotangent.dtype)
 
 
 def _gradient_to_images(images, kernel, cotangent, padding):
@@ -71,10 +78,13 @@ def _gradient_to_images(images, kernel, cotangent, padding):
     _, height, width, _ = ops.shape(cotangent)
     # What each output pixel gives to each pixel under the kernel. The columns of the
     # kernel come before its rows, as they are summed first.
+    dtype = sum_dtype(cotangent)
     factors = ops.reshape(ops.transpose(kernel, (3, 1, 0, 2)), (filters, -1))
-    shares = ops.matmul(ops.reshape(cotangent, (-1, filters)), factors)
+    shares = ops.matmul(
+        ops.reshape(ops.cast(cotangent, dtype), (-1, filters)), ops.cast(factors, dtype)
+    )
     shares = ops.reshape(shares, (-1, height, width, kernel_width, kernel_height))
-    gradient = _sum_shifted(shares)
+    gradient = ops.cast(_sum_shifted(shares), images.dtype)
     if padding == "same":
         top, left = (kernel_height - 1) // 2, (kernel_width - 1) // 2
         gradient = gradient[:, top : top + height, left : left + width]

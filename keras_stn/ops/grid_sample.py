@@ -10,6 +10,7 @@ from keras_stn.ops.arguments import (
     check_images,
     check_same_batch,
     coordinate_dtype,
+    known_shape,
     standardize_data_format,
 )
 from keras_stn.ops.coordinate_gradient import coordinate_gradient
@@ -146,12 +147,12 @@ class GridSampleOperation(keras.Operation):
 
     def _check(self, images, grid):
         check_images(images)
-        shape = tuple(grid.shape)
-        if len(shape) != 4 or shape[-1] != 2:
+        shape = known_shape(grid, "grid", "(batch, output_height, output_width, 2)")
+        if len(shape) != 4 or shape[-1] != 2 or 0 in shape[1:]:
             raise ValueError(
                 "Invalid shape of `grid`. Expected `(batch, output_height, "
-                "output_width, 2)` with x before y in the last axis. "
-                f"Received: grid.shape={shape}"
+                "output_width, 2)` with x before y in the last axis, of at least one "
+                f"point. Received: grid.shape={shape}"
             )
         check_same_batch(images, grid, "grid")
 

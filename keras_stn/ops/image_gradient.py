@@ -3,7 +3,7 @@
 from keras import ops
 
 from keras_stn.backend import automatic_derivative
-from keras_stn.ops.interpolation import interpolate
+from keras_stn.ops.interpolation import interpolate, sum_dtype
 
 
 def image_gradient(x, y, cotangent, size, fill_mode):
@@ -27,9 +27,11 @@ def image_gradient(x, y, cotangent, size, fill_mode):
     """
     batch, _, _, channels = ops.shape(cotangent)
     # Samples are linear in the images: any images will do, and none is computed.
-    images = ops.zeros((batch, *size, channels), dtype=cotangent.dtype)
-    return automatic_derivative(
+    dtype = sum_dtype(cotangent, x)
+    images = ops.zeros((batch, *size, channels), dtype=dtype)
+    gradient = automatic_derivative(
         lambda images: interpolate(images, x, y, "bilinear", fill_mode, 0.0),
         images,
-        cotangent,
+        ops.cast(cotangent, dtype),
     )
+    return ops.cast(gradient, cotangent.dtype)

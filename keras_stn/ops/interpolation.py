@@ -71,9 +71,9 @@ def per_channel(weight, pixels):
     return ops.reshape(weight, (*ops.shape(weight), *[1] * (len(pixels.shape) - 2)))
 
 
-def sum_dtype(images, coordinates):
+def sum_dtype(*tensors):
     """The dtype in which sums over pixels are formed: float32 or float64."""
-    dtypes = (keras.backend.standardize_dtype(t.dtype) for t in (images, coordinates))
+    dtypes = (keras.backend.standardize_dtype(one.dtype) for one in tensors)
     return "float64" if "float64" in dtypes else "float32"
 
 

@@ -49,13 +49,15 @@ def compose_theta(*thetas):
     combined in the paper's experiments: always the original image is resampled.
 
     Args:
-        *thetas: At least one tensor of shape `(batch, 2, 3)` or `(batch, 6)`.
+        *thetas: At least one tensor of shape `(batch, 2, 3)` or `(batch, 6)`. One of a
+            batch of one is combined with each of the others.
 
     Returns:
         Tensor of shape `(batch, 2, 3)`.
 
     Raises:
-        ValueError: If there is no theta or a shape is not as above.
+        ValueError: If there is no theta, a shape is not as above, or the batch sizes
+            differ.
 
     Example:
 
@@ -70,6 +72,12 @@ def compose_theta(*thetas):
     if not thetas:
         raise ValueError("`compose_theta` needs at least one theta. Received: none.")
     product, *others = (standardize_theta(theta) for theta in thetas)
+    counts = {theta.shape[0] for theta in (product, *others)} - {None, 1}
+    if len(counts) > 1:
+        raise ValueError(
+            "`compose_theta` needs thetas of the same batch size, or of one. Received: "
+            f"{[tuple(theta.shape) for theta in (product, *others)]}"
+        )
     for theta in others:
         product = _multiply(product, theta)
     return product
@@ -298,7 +306,12 @@ def decompose_theta(theta):
     theta = standardize_theta(theta)
     a, b, c, d = theta[:, 0, 0], theta[:, 0, 1], theta[:, 1, 0], theta[:, 1, 1]
     # c - b and not -(b - c), whose zero may be negative and turn pi into -pi.
-    angle = ops.arctan2(c - b, a + d)
+    sine, cosine = c - b, a + d
+    # Replaced where there is no angle, so that its gradient is finite everywhere.
+    has_angle = ops.logical_or(ops.not_equal(sine, 0), ops.not_equal(cosine, 0))
+    sine = ops.where(has_angle, sine, 0.0)
+    cosine = ops.where(has_angle, cosine, 1.0)
+    angle = ops.arctan2(sine, cosine)
     cos, sin = ops.cos(angle), ops.sin(angle)
     scale = ops.stack([cos * a + sin * c, cos * d - sin * b], axis=1)
     shear = cos * b + sin * d
@@ -317,6 +330,9 @@ def recompose_theta(angle, scale, shear, shift):
     Returns:
         Tensor of shape `(batch, 2, 3)`.
 
+    Raises:
+        ValueError: If a shape is not as above.
+
     Example:
 
     >>> import numpy as np
@@ -330,6 +346,15 @@ def recompose_theta(angle, scale, shear, shift):
     angle, scale, shear, shift = (
         ops.cast(tensor, coordinate_dtype(tensor)) for tensor in tensors
     )
+    shapes = [tuple(part.shape) for part in (angle, scale, shear, shift)]
+    if [len(shape) for shape in shapes] != [1, 2, 1, 2] or not (
+        shapes[1][1] == shapes[3][1] == 2
+    ):
+        raise ValueError(
+            "`recompose_theta` needs angle, scale, shear and shift of the shapes "
+            "`(batch,)`, `(batch, 2)`, `(batch,)` and `(batch, 2)`. Received: "
+            f"{', '.join(map(str, shapes))}"
+        )
     cos, sin = ops.cos(angle), ops.sin(angle)
     scale_x, scale_y = scale[:, 0], scale[:, 1]
     rows = [

@@ -44,8 +44,8 @@ class Composed(Transform):
         """Multiplies the two matrices."""
         split = self.first.num_parameters
         return compose_theta(
-            self.first.compute_theta(parameters[:, :split]),
-            self.second.compute_theta(parameters[:, split:]),
+            self.first(parameters[:, :split]),
+            self.second(parameters[:, split:]),
         )
 
     def get_config(self):

@@ -51,7 +51,8 @@ def get(identifier):
             f"Received: transform={identifier!r}"
         )
     identity = transform.identity_parameters
-    if not transform.num_parameters or len(identity or ()) != transform.num_parameters:
+    count = 0 if identity is None else len(identity)
+    if not transform.num_parameters or count != transform.num_parameters:
         raise ValueError(
             f"{type(transform).__name__} must have a positive `num_parameters` and as "
             "many `identity_parameters`. Received: "

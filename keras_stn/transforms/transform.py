@@ -1,6 +1,7 @@
 """What a family of transforms is."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_stn.ops.arguments import is_float
@@ -51,7 +52,7 @@ class Transform:
             parameters: Float tensor of shape `(batch, num_parameters)`.
 
         Returns:
-            Tensor of shape `(batch, 2, 3)`, in the warp convention of
+            Tensor of shape `(batch, 2, 3)` or `(batch, 6)`, in the warp convention of
             `keras_stn.ops`.
         """
         raise NotImplementedError(
@@ -70,7 +71,14 @@ class Transform:
             )
         if not is_float(parameters):
             parameters = ops.cast(parameters, keras.config.floatx())
-        return self.compute_theta(parameters)
+        theta = ops.convert_to_tensor(self.compute_theta(parameters))
+        if tuple(theta.shape[1:]) not in ((2, 3), (6,)):
+            raise ValueError(
+                f"`compute_theta` of {type(self).__name__} must return theta of shape "
+                f"`(batch, 2, 3)`. Received: {tuple(theta.shape)} for parameters of "
+                f"shape {shape}"
+            )
+        return ops.reshape(theta, (-1, 2, 3))
 
     def __matmul__(self, other):
         """`first @ second`: the family of all products, see `Composed`."""
@@ -109,9 +117,10 @@ def stack_theta(rows):
 
 def check_positive(name, value):
     """Raises if `value` is not a positive number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    if not is_number or isinstance(value, bool) or not 0 < value < float("inf"):
         raise ValueError(
-            f"Invalid value for `{name}`. Expected a positive number. "
+            f"Invalid value for `{name}`. Expected a positive, finite number. "
             f"Received: {name}={value!r}"
         )
     return float(value)

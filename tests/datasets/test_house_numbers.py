@@ -57,8 +57,12 @@ def test_reads_no_more_than_a_batch():
         (IMAGES.astype("float32"), LABELS, "`images` must be uint8.*dtype=float32"),
         (IMAGES[0], LABELS, r"`images` must be.*shape=\(8, 6, 3\)"),
         (IMAGES[:0], LABELS[:0], "at least one"),
-        (IMAGES, LABELS[:4], r"`labels` must have the shape \(10, digits\)"),
-        (IMAGES, LABELS[:, 0], r"`labels` must have.*shape=\(10,\)"),
+        (IMAGES, LABELS[:4], r"`labels`.*\(10, digits\).*shape=\(4, 5\)"),
+        (IMAGES, LABELS[:, 0], r"`labels` must be.*shape=\(10,\)"),
+        (IMAGES, LABELS + 0.5, "integers from 0 to 9, or 10.*dtype=float64"),
+        (IMAGES, LABELS + 11, "from 11 to 2"),
+        (IMAGES, LABELS - 11, "from -"),
+        ([[1]], LABELS, r"`images` must be.*shape=\(1, 1\)"),
     ],
 )
 def test_errors(images, labels, message):

@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import os
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -397,3 +398,22 @@ def test_real_mnist_is_complete():
     )
     assert mnist.x_train.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
     assert mnist.x_train.std() / 255 == pytest.approx(0.3081, abs=1e-4)
+
+
+def test_npz_with_entries_that_are_no_arrays(isolated):
+    (isolated / "data").mkdir(exist_ok=True)
+    with zipfile.ZipFile(isolated / "data" / "mnist.npz", "w") as file:
+        for key in ("x_train", "y_train", "x_test", "y_test"):
+            file.writestr(key, b"hello")
+    with pytest.raises(ValueError, match="entries that are not arrays"):
+        load_mnist(isolated / "data")
+
+
+def test_npz_without_its_beginning_gives_no_dangerous_advice(isolated, arrays):
+    path = save(isolated / "data", arrays) / "mnist.npz"
+    content = path.read_bytes()
+    path.write_bytes(content[len(content) // 2 :])
+    with pytest.raises(ValueError, match=r"mnist\.npz is damaged") as caught:
+        load_mnist(isolated / "data")
+    assert "allow_pickle" not in str(caught.value)
+    assert "trust" not in str(caught.value)

@@ -1,7 +1,9 @@
+import zipfile
+
 import numpy as np
 import pytest
 
-from keras_stn.datasets.svhn_npz import find_npz, read_npz
+from keras_stn.datasets.svhn_npz import KEYS, find_npz, read_npz
 from tests.datasets.svhn_layout import number_arrays, save_npz
 
 
@@ -80,3 +82,12 @@ def test_find(tmp_path):
     assert "Name the one to use" in str(caught.value)
     (tmp_path / "svhn_numbers.npz").touch()
     assert find_npz(tmp_path).name == "svhn_numbers.npz"
+
+
+def test_entries_that_are_no_arrays(tmp_path):
+    path = tmp_path / "numbers.npz"
+    with zipfile.ZipFile(path, "w") as file:
+        for key in KEYS:
+            file.writestr(key, b"hello")
+    with pytest.raises(ValueError, match="entries that are not arrays"):
+        read_npz(path)

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -6,7 +7,7 @@ from keras_stn.datasets import HouseNumbers, as_tf_dataset
 pytestmark = pytest.mark.tensorflow
 
 IMAGES = np.arange(10, dtype="uint8")[:, None, None, None]
-LABELS = np.zeros((10, 5))
+LABELS = np.zeros((10, 5), int)
 
 
 def test_batches_are_the_same():
@@ -44,3 +45,15 @@ def test_nothing_is_tuned():
 def test_takes_batches_only():
     with pytest.raises(ValueError, match="PyDataset. Received: ndarray"):
         as_tf_dataset(IMAGES)
+
+
+@pytest.mark.parametrize("batch", [[1, 2], {"x": 1}, ([1], [2])])
+def test_says_which_batches_it_takes(batch):
+    class Other(keras.utils.PyDataset):
+        num_batches = 2
+
+        def __getitem__(self, index):
+            return batch
+
+    with pytest.raises(ValueError, match="must be tuples of arrays.*Received: a "):
+        as_tf_dataset(Other())

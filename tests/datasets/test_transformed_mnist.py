@@ -295,7 +295,11 @@ def test_predict_takes_the_images(digits, labels):
     [
         ({"images": np.zeros((4, 28, 28))}, "`images`.*Received: dtype=float64"),
         ({"images": np.zeros((0, 28, 28), np.uint8)}, "at least one image"),
-        ({"labels": np.zeros(3)}, r"`labels`.*\(40,\).*Received: shape=\(3,\)"),
+        ({"labels": np.zeros(3, int)}, r"`labels`.*\(40,\).*shape=\(3,\)"),
+        ({"labels": np.full(40, 0.9)}, "`labels` must be integers.*dtype=float64"),
+        ({"labels": np.arange(40) - 3}, "from 0 on.*from -3 to 36"),
+        ({"labels": np.arange(40) + 2**32}, "from 4294967296 to"),
+        ({"labels": ["3"] * 40}, "`labels` must be integers.*dtype=<U1"),
         ({"task": "shear"}, "Received: 'shear'"),
         ({"batch_size": 0}, "`batch_size`.*Received: 0"),
         ({"batch_size": 2.5}, "`batch_size`.*Received: 2.5"),

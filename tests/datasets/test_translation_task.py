@@ -84,3 +84,9 @@ def test_draws_are_whole_and_uniform():
 def test_shift_that_leaves_the_image_is_refused(digits):
     with pytest.raises(ValueError, match=r"-16\.\.16.*Received: 17"):
         TASK.render(digits[:1], np.array([[0, -17]]))
+
+
+@pytest.mark.parametrize("applied", [0.9, np.nan])
+def test_shifts_are_whole(digits, applied):
+    with pytest.raises(ValueError, match="whole pixels. Received: \\["):
+        TranslationTask().render(digits[:1], [[applied, 0]])

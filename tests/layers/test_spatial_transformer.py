@@ -401,3 +401,77 @@ def test_unknown_size_with_global_pooling():
     model = keras.Model(image, outputs)
     for batch in (images(), images(height=12, width=9)):
         np.testing.assert_allclose(model.predict(batch, verbose=0), batch, atol=1e-6)
+
+
+def test_frozen_stays_frozen(tmp_path):
+    frozen = SpatialTransformer(small_network(), trainable=False, **CHANNELS_LAST)
+    model = keras.Sequential([keras.Input((8, 10, 1)), frozen, layers.Flatten()])
+    assert frozen.weights and not model.trainable_variables
+    later = SpatialTransformer(small_network(), **CHANNELS_LAST)
+    model = keras.Sequential([keras.Input((8, 10, 1)), later, layers.Flatten()])
+    assert len(model.trainable_variables) == 4
+    later.trainable = False
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for again in (loaded, keras.models.clone_model(model)):
+        assert again.weights and not again.trainable_variables
+
+
+def test_a_frozen_network_alone_stays_frozen(tmp_path):
+    network = small_network()
+    layer = SpatialTransformer(network, **CHANNELS_LAST)
+    model = keras.Sequential([keras.Input((8, 10, 1)), layer])
+    network.trainable = False
+    assert len(model.trainable_variables) == 2
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert len(loaded.trainable_variables) == 2
+
+
+class SixNumbers(transforms.Transform):
+    num_parameters = 6
+    identity_parameters = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+    def compute_theta(self, parameters):
+        return keras.ops.cast(parameters, "float16")
+
+
+def test_theta_is_a_matrix_in_single_precision_whatever_the_family_returns():
+    layer = SpatialTransformer(
+        small_network(), SixNumbers(), return_theta=True, **CHANNELS_LAST
+    )
+    _, theta = layer(images())
+    assert tuple(theta.shape) == (2, 2, 3)
+    assert keras.backend.standardize_dtype(theta.dtype) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("policy", "given", "returned"),
+    [
+        ("float32", "float16", "float32"),
+        ("mixed_float16", "float32", "float32"),
+        ("float64", "float32", "float64"),
+        ("float32", "float64", "float64"),
+    ],
+)
+def test_theta_from_elsewhere_is_returned_as_promised(policy, given, returned):
+    layer = SpatialTransformer(return_theta=True, dtype=policy, **CHANNELS_LAST)
+    theta = keras.ops.convert_to_tensor(np.tile([1, 0, 0, 0, 1, 0], (2, 1)), given)
+    returned_by_jax = "float32" if keras.backend.backend() == "jax" else returned
+    _, found = layer([images(), theta])
+    symbolic = keras.KerasTensor((None, 6), given)
+    _, spec = layer([keras.Input((8, 10, 1)), symbolic])
+    assert tuple(found.shape) == (2, 2, 3) and spec.shape == (None, 2, 3)
+    assert keras.backend.standardize_dtype(found.dtype) in (returned, returned_by_jax)
+    assert spec.dtype == returned
+
+
+def test_a_network_with_two_outputs():
+    image = keras.Input((8, 10, 1))
+    flat = layers.Flatten()(image)
+    for outputs in ([flat, flat], {"a": flat, "b": flat}):
+        layer = SpatialTransformer(
+            keras.Model(image, outputs, name="two"), **CHANNELS_LAST
+        )
+        with pytest.raises(ValueError, match="must return one tensor.*'two', which"):
+            layer(images())

@@ -232,3 +232,22 @@ def test_dl_copy_of_a_layer_that_occurs_twice():
     model = splice((8, 8, 1), blocks, head, "stn_dl1", layers.Dense(4))
     convs = [x for x in model.layers if isinstance(x, layers.Conv2D)]
     assert {x.name for x in convs} == {"twice", "localization_twice"}
+
+
+def test_says_what_is_wrong_with_the_blocks():
+    options = {"input_shape": (6, 6, 1), "head": layers.Flatten(), "variant": "cnn"}
+    for blocks in (layers.Conv2D(2, 3), None, keras.Sequential([layers.Dense(2)])):
+        with pytest.raises(ValueError, match="`blocks` must be a list.*`\\[block\\]`"):
+            splice(blocks=blocks, **options)
+    two = SpatialTransformer(layers.Flatten(), return_theta=True, name="two")
+    with pytest.raises(ValueError, match="must return one tensor.*'two', which"):
+        splice(blocks=[two], **options)
+
+
+def test_options_are_checked_for_the_plain_classifier_too():
+    arguments = ((6, 6, 1), [layers.Flatten()], layers.Dense(2), "cnn")
+    with pytest.raises(ValueError, match="`fill_mode`.*'bogus'"):
+        splice(*arguments, fill_mode="bogus")
+    with pytest.raises(ValueError, match="fill_modus"):
+        splice(*arguments, fill_modus="nearest")
+    assert splice(*arguments, downsample=np.int64(2)).name == "cnn"

@@ -631,3 +631,13 @@ def test_a_list_in_a_functional_model():
     pixels = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
     found = to_numpy(keras.Model(image, warped)(pixels))
     np.testing.assert_allclose(found, pixels[:, :, ::-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+def test_gradient_of_an_empty_batch(fill_mode):
+    def scalar(images, theta):
+        return keras.ops.sum(ops.affine_sample(images, theta, fill_mode=fill_mode))
+
+    arrays = np.zeros((0, 5, 6, 2), "float32"), np.zeros((0, 2, 3), "float32")
+    found = gradients(scalar, *arrays)
+    assert [gradient.shape for gradient in found] == [(0, 5, 6, 2), (0, 2, 3)]

@@ -162,3 +162,37 @@ def test_gradients_to_kernel_and_bias_stay_apart():
     }
     assert "Conv2DBackpropFilter" in operations
     assert "BiasAddGrad" not in operations
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_summed_in_single(dtype):
+    """Over so many places that a sum in half precision would stand still."""
+    features = np.zeros((16, 30, 30, 2), "float32")
+    cotangent = 0.5 + GENERATOR.random((16, 30, 30, 2)).astype("float32")
+
+    def scalar(features, bias):
+        outputs = add_bias(keras.ops.cast(features, dtype), keras.ops.cast(bias, dtype))
+        return keras.ops.sum(keras.ops.cast(outputs, "float32") * cotangent)
+
+    _, to_bias = gradients(scalar, features, np.zeros(2, "float32"))
+    np.testing.assert_allclose(to_bias, cotangent.sum((0, 1, 2)), rtol=1e-2)
+
+
+def test_half_precision_gradient_to_the_images():
+    cotangent = GENERATOR.normal(size=(2, 12, 13, 64)).astype("float32")
+    images = GENERATOR.normal(size=(2, 20, 21, 1)).astype("float32")
+    kernel = GENERATOR.normal(size=(9, 9, 1, 64)).astype("float32")
+
+    def to_images(dtype):
+        def scalar(images):
+            outputs = convolve_one_channel(
+                keras.ops.cast(images, dtype), keras.ops.cast(kernel, dtype)
+            )
+            return keras.ops.sum(keras.ops.cast(outputs, "float32") * cotangent)
+
+        (found,) = gradients(scalar, images)
+        return found
+
+    expected = to_images("float32")
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(to_images("float16"), expected, atol=2e-3 * scale)

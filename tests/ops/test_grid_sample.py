@@ -441,3 +441,26 @@ def test_wrong_dtype_of_images():
 def test_theta_is_not_a_grid():
     with pytest.raises(ValueError, match=r"grid.shape=\(8, 2, 3\)"):
         ops.grid_sample(IMAGES, THETAS)
+
+
+def test_a_grid_without_points():
+    with pytest.raises(ValueError, match=r"at least one point.*\(2, 0, 3, 2\)"):
+        ops.grid_sample(
+            np.zeros((2, 4, 4, 1), "float32"), np.zeros((2, 0, 3, 2), "float32")
+        )
+
+
+@pytest.mark.tensorflow
+def test_tensors_of_unknown_rank():
+    import tensorflow as tf
+
+    def lost(tensor):
+        return tf.py_function(lambda x: x, [tensor], tf.float32)
+
+    images, grid = tf.zeros((1, 4, 4, 1)), tf.zeros((1, 3, 3, 2))
+    for name, arguments in {
+        "images": lambda: (lost(images), grid),
+        "grid": lambda: (images, lost(grid)),
+    }.items():
+        with pytest.raises(ValueError, match=f"rank of `{name}` is.*set_shape"):
+            tf.function(lambda make=arguments: ops.grid_sample(*make()))()

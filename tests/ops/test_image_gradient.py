@@ -44,3 +44,16 @@ def test_dtype_is_that_of_the_cotangent():
     assert keras.backend.standardize_dtype(gradient.dtype) == "float16"
     expected = transposed_oracle(X, Y, COTANGENT, SIZE, "constant")
     np.testing.assert_allclose(to_numpy(gradient), expected, rtol=0, atol=2e-2)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_many_samples_of_one_pixel(dtype):
+    """A sum in half precision would stand still at 2048, or at 256."""
+    x = y = np.full((1, 64, 63), 2.0, "float32")
+    cotangent = np.ones((1, 64, 63, 1), "float32")
+    tensors = list(map(keras.ops.convert_to_tensor, (x, y, cotangent)))
+    tensors[2] = keras.ops.cast(tensors[2], dtype)
+    gradient = to_numpy(
+        keras.ops.cast(image_gradient(*tensors, SIZE, "nearest"), "float32")
+    )
+    assert gradient[0, 2, 2, 0] == 4032

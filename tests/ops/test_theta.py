@@ -385,3 +385,35 @@ def test_whole_numbers_as_parts():
     theta = to_numpy(ops.recompose_theta([0.0], [[1, 2]], [0], [[3, 0]]))
     np.testing.assert_array_equal(theta, [[[1, 0, 3], [0, 2, 0]]])
     assert theta.dtype == "float32"
+
+
+def test_thetas_that_do_not_belong_together():
+    two, three = np.tile(np.eye(2, 3), (2, 1, 1)), np.tile(np.eye(2, 3), (3, 1, 1))
+    with pytest.raises(ValueError, match=r"same batch size.*\(2, 2, 3\), \(3, 2, 3\)"):
+        ops.compose_theta(two, three)
+    assert ops.compose_theta(two[:1], three).shape == (3, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (0.0, [[1.0, 1.0]], [0.0], [[0.0, 0.0]]),
+        ([0.0], [1.0, 1.0], [0.0], [[0.0, 0.0]]),
+        ([0.0], [[1.0, 1.0]], [0.0], [[0.0, 0.0, 0.0]]),
+    ],
+)
+def test_parts_of_a_wrong_shape(parts):
+    with pytest.raises(ValueError, match="`recompose_theta` needs.*Received: "):
+        ops.recompose_theta(*parts)
+
+
+def test_gradient_where_there_is_no_angle():
+    """A reflection, and zero: as elsewhere, a number."""
+    theta = np.array([[[1, 0, 0], [0, -1, 0]], np.zeros((2, 3))], "float32")
+
+    def scalar(theta):
+        return sum(keras.ops.sum(part) for part in ops.decompose_theta(theta))
+
+    (found,) = gradients(scalar, theta)
+    assert np.all(np.isfinite(found))
+    np.testing.assert_array_equal(to_numpy(ops.decompose_theta(theta).angle), [0, 0])

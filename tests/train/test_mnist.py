@@ -10,6 +10,7 @@ import pytest
 
 from train.experiment import main
 from train.mnist import make_experiment
+from train.options import CONFIG_FOLDER
 
 
 def train(*arguments):
@@ -229,3 +230,26 @@ def test_runs_on_jax_without_tensorflow(small_run, tmp_path, jax_alone):
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["versions"]["backend"] == "jax"
     assert (tmp_path / "run" / "alignment.png").exists()
+
+
+def test_a_mistake_in_the_config_leaves_nothing(small_run, tmp_path, capsys):
+    config = CONFIG_FOLDER / "mnist_smoke.toml"
+    path = tmp_path / "mine.toml"
+    for right, wrong, message in (
+        ('optimizer = "adam"', 'optimizer = "foo"', "'adam' or 'sgd'. Received: 'foo'"),
+        ('schedule = "cosine"', 'schedule = "foo"', "'fifths'. Received: 'foo'"),
+    ):
+        text = config.read_text()
+        assert right in text
+        path.write_text(text.replace(right, wrong))
+        arguments = ("--variant", "cnn", *small_run, "--config", path)
+        assert train(*arguments) == 2
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_file_in_place_of_the_folder(small_run, tmp_path, capsys):
+    (tmp_path / "run").write_text("mine")
+    assert train("--variant", "cnn", *small_run) == 2
+    assert "run is a file. Choose another --run-dir" in capsys.readouterr().err
+    assert (tmp_path / "run").read_text() == "mine"

@@ -115,3 +115,45 @@ def test_rejects_broken_configs(tmp_path, text, message):
 def test_positive_float_rejects(text):
     with pytest.raises(Exception, match="expected a positive number"):
         positive_float(text)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", -5),
+        ("epochs", 0),
+        ("sample_epochs", -1),
+        ("learning_rate", 0.0),
+        ("learning_rate", "nan"),
+        ("learning_rate", "inf"),
+        ("momentum", 2.0),
+        ("weight_decay", -1.0),
+        ("warmup", 1.0),
+        ("localization_lr_multiplier", 0.0),
+        ("train_images", -300),
+        ("test_images", 0),
+    ],
+)
+def test_rejects_numbers_out_of_range(tmp_path, entry, value):
+    path = tmp_path / "mine.toml"
+    lines = [line for line in VALID.splitlines() if not line.startswith(f"{entry} ")]
+    path.write_text("\n".join([*lines, f"{entry} = {value}"]))
+    message = f"'{entry}' to a .*number.*Received: {value}"
+    with pytest.raises(ValueError, match=message):
+        read("--config", str(path))
+
+
+@pytest.mark.parametrize("text", ["-1", "4294967296", "1.5", "many"])
+def test_seeds_that_are_none(text, capsys):
+    with pytest.raises(SystemExit):
+        make_parser("mnist", "").parse_args(["--seed", text])
+    assert f"--seed: expected a whole number from 0 to 2**32 - 1, got '{text}'" in (
+        capsys.readouterr().err
+    )
+
+
+def test_no_validation_in_any_spelling():
+    for text in ("0", "0.0", "0.00"):
+        options = make_parser("mnist", "").parse_args(["--validation-split", text])
+        assert options.validation_split == 0

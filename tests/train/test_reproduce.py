@@ -68,3 +68,10 @@ def test_a_figure_without_its_runs(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "mnist-rotation-stn_c1-seed0" in error
     assert "without --report-only" in error
+
+
+def test_a_file_in_place_of_the_folder_of_runs(tmp_path, capsys):
+    path = tmp_path / "afile"
+    path.write_text("mine")
+    assert reproduce.main(["table1", "--report-only", "--runs-dir", str(path)]) == 2
+    assert "--runs-dir must be a folder" in capsys.readouterr().err

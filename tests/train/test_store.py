@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from train.store import store
+from train.store import main, store
 
 
 def make_run(folder, data, dataset="mnist"):
@@ -53,4 +53,20 @@ def test_keeps_what_exports_showed(tmp_path):
 
 def test_unfinished_run(tmp_path):
     with pytest.raises(ValueError, match="holds no finished run"):
+        store(tmp_path, tmp_path / "results")
+
+
+def test_command_line(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 2
+    assert "holds no finished run" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([])
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "folder of a finished run" in capsys.readouterr().out
+
+
+def test_a_search_is_no_training(tmp_path):
+    (tmp_path / "result.json").write_text('{"data": "MNIST", "name": "search"}')
+    with pytest.raises(ValueError, match="but a search.*final-seed0"):
         store(tmp_path, tmp_path / "results")

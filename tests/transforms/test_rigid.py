@@ -20,5 +20,5 @@ def test_rigid(aspect_ratio):
 
 @pytest.mark.parametrize("aspect_ratio", [0, np.array([1.0]), "1"])
 def test_wrong_aspect_ratio(aspect_ratio):
-    with pytest.raises(ValueError, match="Expected a positive number"):
+    with pytest.raises(ValueError, match="Expected a positive, finite"):
         Rigid(aspect_ratio)

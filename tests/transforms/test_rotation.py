@@ -38,6 +38,8 @@ def test_aspect_ratio_keeps_distances_and_angles():
 
 @pytest.mark.parametrize("aspect_ratio", [0, -1, "wide", None, True, float("nan")])
 def test_wrong_aspect_ratio(aspect_ratio):
-    message = "`aspect_ratio`. Expected a positive number. Received: aspect_ratio="
+    message = (
+        "`aspect_ratio`. Expected a positive, finite number. Received: aspect_ratio="
+    )
     with pytest.raises(ValueError, match=message):
         Rotation(aspect_ratio)

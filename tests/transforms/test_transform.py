@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_stn.transforms import Affine, Rigid, Rotation, Transform
+from keras_stn.transforms import Affine, Rigid, Rotation, Transform, get
 from keras_stn.transforms.transform import check_positive, stack_theta
 from tests.transforms.cases import IDENTITY, theta_of
 
@@ -87,3 +87,42 @@ def test_check_positive():
 def test_whole_numbers_as_parameters():
     theta = keras.ops.convert_to_numpy(Rotation()(np.zeros((2, 1), int)))
     np.testing.assert_array_equal(theta, np.tile(np.eye(2, 3), (2, 1, 1)))
+
+
+class Returning(Transform):
+    """Returns what its function makes of the parameters."""
+
+    num_parameters = 6
+    identity_parameters = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+    def __init__(self, function):
+        self.function = function
+
+    def compute_theta(self, parameters):
+        return self.function(parameters)
+
+
+def test_six_numbers_are_a_theta():
+    theta = Returning(lambda parameters: parameters)([[1, 2, 3, 4, 5, 6]])
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(theta), [[[1, 2, 3], [4, 5, 6]]]
+    )
+
+
+def test_names_the_family_that_returns_something_else():
+    short = Returning(lambda parameters: parameters[:, :2])
+    with pytest.raises(ValueError, match=r"of Returning must.*Received: \(1, 2\)"):
+        short([[1, 2, 3, 4, 5, 6]])
+
+
+def test_numbers_of_numpy():
+    assert check_positive("ratio", np.float32(1.5)) == 1.5
+    with pytest.raises(ValueError, match="positive, finite.*Received: ratio=inf"):
+        check_positive("ratio", float("inf"))
+
+
+def test_identity_parameters_as_an_array():
+    class Array(Rotation):
+        identity_parameters = np.zeros(1)
+
+    assert get(family := Array()) is family
