@@ -58,12 +58,13 @@ class StopOnNaN(keras.callbacks.Callback):
         """Looks at the loss."""
         loss = logs["loss"]
         if not math.isfinite(loss):
+            kept = "The last checkpoint, from before this epoch, is kept. "
             raise TrainingDiverged(
                 f"The loss became {loss} in epoch {self._epoch + 1}, step {batch + 1}. "
-                "The last checkpoint, from before this epoch, is kept. Most often the "
-                "learning rate is too high: try --learning-rate with a third of it, or "
-                "--localization-lr-multiplier 0.1 if only the transformer breaks away; "
-                "with --mixed-precision float16 try bfloat16."
+                f"{kept if self._epoch else ''}Most often the learning rate is too "
+                "high: try --learning-rate with a third of it, or "
+                "--localization-lr-multiplier 0.1 if only the transformer breaks away, "
+                "and another --run-dir; with --mixed-precision float16 try bfloat16."
             )
 
 

@@ -182,6 +182,8 @@ def test_nan_stops_the_run_and_says_why(small_run, tmp_path, capsys):
     printed = capsys.readouterr().err
     assert "The loss became" in printed
     assert "learning rate is too high" in printed
+    was_kept = (tmp_path / "run" / "checkpoint.keras").exists()
+    assert ("checkpoint, from before this epoch, is kept" in printed) == was_kept
     assert not (tmp_path / "run" / "result.json").exists()
 
 
