@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_stn.analysis.layer_output import image_input, layer_output
 from keras_stn.analysis.places_in_image import map_size, places_in_image
-from keras_stn.models.calls import ends, first_call, inputs_of
 from keras_stn.ops import affine_sample, invert_theta
 
 # Of a pixel: where less of it has been within the frame all along, it does not count.
@@ -49,8 +49,8 @@ class FeatureMap:
                 f"Received: batch_size={batch_size!r}"
             )
         self.batch_size = batch_size
-        tensor, self.name = _output(model, layer)
-        source = _source(model, tensor, image_shape)
+        tensor, self.name = layer_output(model, layer)
+        source = image_input(model, tensor, image_shape)
         shape = tensor.shape
         if len(shape) != 4:
             raise ValueError(
@@ -185,63 +185,6 @@ def norm_of_seen(features, seen, name):
             "Choose another layer, other images or smaller transforms."
         )
     return found
-
-
-def _output(model, layer):
-    """The symbolic feature map and its name."""
-    if layer is None:
-        inputs, _ = ends(model)
-        images = [one for one in inputs if len(one.shape) == 4]
-        return (images or inputs)[0], "image"
-    if isinstance(layer, keras.KerasTensor):
-        return layer, name_of(layer)
-    if not isinstance(layer, str | keras.layers.Layer):
-        raise ValueError(
-            "Expected a layer of the model, its name, a symbolic tensor, or None for "
-            f"the image. Received: {layer!r}"
-        )
-    layer = model.get_layer(layer) if isinstance(layer, str) else layer
-    _, output = first_call(model, layer)
-    if not isinstance(output, keras.KerasTensor):
-        raise ValueError(
-            f"Expected a layer with one output. Received: '{layer.name}', which has "
-            f"{len(output)}. Give one of them instead of the layer: "
-            f"`model.get_layer('{layer.name}').output[...]`."
-        )
-    return output, layer.name
-
-
-def name_of(layer):
-    """What a layer is called that `alignment_gap` takes in one of several forms."""
-    if layer is None:
-        return "image"
-    if isinstance(layer, keras.KerasTensor):
-        return layer._keras_history.operation.name
-    return layer if isinstance(layer, str) else layer.name
-
-
-def _source(model, tensor, image_shape):
-    """The input of the model that a feature map is computed from."""
-    inputs, _ = ends(model)
-    found = [inputs[index] for index in inputs_of(model, tensor)]
-    if len(found) != 1:
-        raise ValueError(
-            "Expected a feature map that is computed from the image alone. Received "
-            f"one that needs {len(found)} inputs: {[one.name for one in found]}"
-        )
-    (source,) = found
-    expected = tuple(source.shape)
-    fits = len(image_shape) == len(expected) and all(
-        side in (None, found)
-        for side, found in zip(expected[1:], image_shape[1:], strict=True)
-    )
-    if not fits or not image_shape[0]:
-        raise ValueError(
-            f"Expected at least one image, in an array of the shape {expected} that "
-            f"the model '{model.name}' takes. Received: images.shape="
-            f"{tuple(image_shape)}. A single image needs a batch axis: `images[None]`."
-        )
-    return source
 
 
 def _step(stride):

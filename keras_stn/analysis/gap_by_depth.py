@@ -8,7 +8,7 @@ import numpy as np
 from keras_stn import transforms
 from keras_stn.analysis.alignment_gap import alignment_gap
 from keras_stn.analysis.best_feature_warp import best_feature_warp
-from keras_stn.analysis.feature_map import name_of
+from keras_stn.analysis.layer_output import name_of
 from keras_stn.analysis.places_in_image import map_size
 from keras_stn.models.calls import first_call
 
