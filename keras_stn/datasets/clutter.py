@@ -22,7 +22,16 @@ def draw_crops(images, generator, count):
     Returns:
         float32 array of shape `(count, 6, 6, 6)`: image, crop, row, column; black 0
         and white 1.
+
+    Raises:
+        ValueError: If the images are not as above, or there is none.
     """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 3 or not images.size:
+        raise ValueError(
+            "Clutter is cut from a uint8 array of shape (images, 28, 28), of at least "
+            f"one image. Received: dtype={images.dtype}, shape={images.shape}"
+        )
     windows = sliding_window_view(images, (CROP_SIZE, CROP_SIZE), axis=(1, 2))
     shape = (count, CROPS)
     image = generator.integers(windows.shape[0], size=shape)

@@ -23,11 +23,14 @@ def identity_theta(batch_size, dtype="float32"):
     """The theta that changes nothing.
 
     Args:
-        batch_size: Number of matrices.
+        batch_size: Number of matrices, an integer or an integer tensor.
         dtype: A float dtype.
 
     Returns:
         Tensor of shape `(batch_size, 2, 3)`.
+
+    Raises:
+        ValueError: If the number or the dtype is not as above.
 
     Example:
 
@@ -37,6 +40,15 @@ def identity_theta(batch_size, dtype="float32"):
     array([[[1., 0., 0.],
             [0., 1., 0.]]], dtype=float32)
     """
+    is_integer = isinstance(batch_size, int | np.integer)
+    is_known = is_integer or isinstance(batch_size, float | str | None)
+    if is_known and (not is_integer or batch_size < 0):
+        raise ValueError(
+            "`batch_size` must be a whole number, 0 or more, or a tensor of one. "
+            f"Received: batch_size={batch_size!r}"
+        )
+    if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(dtype)):
+        raise ValueError(f"`dtype` must be a float dtype. Received: dtype={dtype!r}")
     return ops.tile(ops.eye(2, 3, dtype=dtype)[None], (batch_size, 1, 1))
 
 

@@ -90,3 +90,9 @@ def test_shift_that_leaves_the_image_is_refused(digits):
 def test_shifts_are_whole(digits, applied):
     with pytest.raises(ValueError, match="whole pixels. Received: \\["):
         TranslationTask().render(digits[:1], [[applied, 0]])
+
+
+@pytest.mark.parametrize("images", [np.zeros((3, 28, 28)), np.zeros((0, 28, 28), "u1")])
+def test_images_that_give_no_clutter(digits, images):
+    with pytest.raises(ValueError, match="at least one image. Received: dtype="):
+        TranslationTask()(digits[:2], np.random.default_rng(0), images)

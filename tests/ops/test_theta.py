@@ -417,3 +417,22 @@ def test_gradient_where_there_is_no_angle():
     (found,) = gradients(scalar, theta)
     assert np.all(np.isfinite(found))
     np.testing.assert_array_equal(to_numpy(ops.decompose_theta(theta).angle), [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1,), "batch_size=-1"),
+        ((2.5,), "batch_size=2.5"),
+        ((None,), "batch_size=None"),
+        ((1, "int32"), "dtype='int32'"),
+    ],
+)
+def test_identity_of_nothing(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ops.identity_theta(*arguments)
+
+
+def test_identity_for_a_batch_of_unknown_size():
+    count = keras.ops.shape(np.zeros((3, 4)))[0]
+    assert ops.identity_theta(count).shape == (3, 2, 3)
