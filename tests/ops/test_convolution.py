@@ -172,7 +172,7 @@ def test_half_precision_is_summed_in_single(dtype):
 
     def scalar(features, bias):
         outputs = add_bias(keras.ops.cast(features, dtype), keras.ops.cast(bias, dtype))
-        return keras.ops.sum(keras.ops.cast(outputs, "float32") * cotangent)
+        return weighted_sum(cotangent, keras.ops.cast(outputs, "float32"))
 
     _, to_bias = gradients(scalar, features, np.zeros(2, "float32"))
     np.testing.assert_allclose(to_bias, cotangent.sum((0, 1, 2)), rtol=1e-2)
@@ -188,11 +188,11 @@ def test_half_precision_gradient_to_the_images():
             outputs = convolve_one_channel(
                 keras.ops.cast(images, dtype), keras.ops.cast(kernel, dtype)
             )
-            return keras.ops.sum(keras.ops.cast(outputs, "float32") * cotangent)
+            return weighted_sum(cotangent, keras.ops.cast(outputs, "float32"))
 
         (found,) = gradients(scalar, images)
         return found
 
     expected = to_images("float32")
     scale = np.abs(expected).max()
-    np.testing.assert_allclose(to_images("float16"), expected, atol=2e-3 * scale)
+    np.testing.assert_allclose(to_images("float16"), expected, atol=4e-3 * scale)

@@ -9,7 +9,9 @@ IMAGES = np.arange(20, dtype="uint8")[:, None, None, None]
 
 
 def house_numbers(first_pass):
-    return HouseNumbers(IMAGES, np.zeros((20, 5), int), first_pass=first_pass, **OPTIONS)
+    return HouseNumbers(
+        IMAGES, np.zeros((20, 5), int), first_pass=first_pass, **OPTIONS
+    )
 
 
 def batches_of_passes(*passes):
