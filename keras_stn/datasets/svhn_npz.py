@@ -1,10 +1,8 @@
 """Street numbers from one NumPy file, prepared by whoever wants to use their own."""
 
-import zipfile
-import zlib
-
 import numpy as np
 
+from keras_stn.datasets.npz_arrays import read_arrays
 from keras_stn.datasets.svhn_archives import BLANK, DIGITS, SIZE, wrong
 
 NPZ_NAME = "svhn_numbers.npz"
@@ -54,21 +52,7 @@ def read_npz(path):
     Raises:
         ValueError: If the file is truncated or holds something else.
     """
-    layout = f"a NumPy .npz file with the arrays {', '.join(KEYS)}"
-    if not zipfile.is_zipfile(path):
-        raise wrong(path, layout, f"something else of {path.stat().st_size:,} bytes")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in KEYS if key not in file.files]
-            arrays = [] if missing else [file[key] for key in KEYS]
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-        # NumPy advises to unpickle what it does not know: never here.
-        reason = str(error).partition("If you trust")[0].strip()
-        raise wrong(path, layout, f"unreadable arrays ({reason})") from error
-    if missing:
-        raise wrong(path, layout, f"no {', '.join(missing)}")
-    if not all(isinstance(array, np.ndarray) for array in arrays):
-        raise wrong(path, layout, "entries that are not arrays")
+    arrays = read_arrays(path, KEYS, wrong)
     for split in ("train", "test"):
         images, labels = arrays[:2] if split == "train" else arrays[2:]
         _check_images(path, f"x_{split}", images)

@@ -1,0 +1,39 @@
+"""Arrays from a NumPy file that may be damaged or not what it should be."""
+
+import zipfile
+import zlib
+
+import numpy as np
+
+
+def read_arrays(path, keys, wrong):
+    """Reads some arrays of an .npz file; nothing is ever unpickled.
+
+    Args:
+        path: A `pathlib.Path`.
+        keys: Names of the arrays.
+        wrong: Makes the error, from the path, what was expected and what was received.
+
+    Returns:
+        A list of arrays in the order of the names.
+
+    Raises:
+        ValueError: If the file is something else, truncated or damaged, or an array is
+            missing.
+    """
+    layout = f"a NumPy .npz file with the arrays {', '.join(keys)}"
+    if not zipfile.is_zipfile(path):
+        raise wrong(path, layout, f"something else of {path.stat().st_size:,} bytes")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in keys if key not in file.files]
+            arrays = [] if missing else [file[key] for key in keys]
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        # NumPy advises to unpickle what it does not know: never here.
+        reason = str(error).partition("If you trust")[0].strip()
+        raise wrong(path, layout, f"unreadable arrays ({reason})") from error
+    if missing:
+        raise wrong(path, layout, f"no {', '.join(missing)}")
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        raise wrong(path, layout, "entries that are not arrays")
+    return arrays
