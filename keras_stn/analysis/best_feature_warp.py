@@ -17,6 +17,7 @@ from keras_stn.analysis.places_in_image import map_size
 from keras_stn.analysis.warp_score import WarpScore, scoring
 from keras_stn.backend import compiled, value_and_derivative
 from keras_stn.ops import affine_sample, compose_theta
+from keras_stn.ops.arguments import check_whole
 
 # All of this is our choice. The first step, in units of the family's parameters.
 _LEARNING_RATE = 0.05
@@ -123,11 +124,7 @@ def best_feature_warp(
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), equation 1
     """
     family = transforms.get(family)
-    is_whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
-    if not is_whole or steps < 0:
-        raise ValueError(
-            f"`steps` must be a whole number, 0 or more. Received: steps={steps!r}"
-        )
+    steps = check_whole("steps", steps, 0)
     theta, inverses = check_transforms(theta)
     images = np.asarray(images, np.float32)
     feature_map = FeatureMap(model, layer, images.shape, stride, batch_size)

@@ -9,6 +9,7 @@ from keras import ops
 from keras_stn.analysis.layer_output import image_input, layer_output
 from keras_stn.analysis.places_in_image import map_size, places_in_image
 from keras_stn.ops import affine_sample, invert_theta
+from keras_stn.ops.arguments import check_whole
 
 # Of a pixel: where less of it has been within the frame all along, it does not count.
 _SEEN = 0.999
@@ -42,13 +43,7 @@ class FeatureMap:
     """
 
     def __init__(self, model, layer, image_shape, stride=None, batch_size=256):
-        is_whole = isinstance(batch_size, int | np.integer)
-        if not is_whole or isinstance(batch_size, bool) or batch_size < 1:
-            raise ValueError(
-                "`batch_size` must be a whole number from 1 on. "
-                f"Received: batch_size={batch_size!r}"
-            )
-        self.batch_size = batch_size
+        self.batch_size = check_whole("batch_size", batch_size, 1)
         tensor, self.name = layer_output(model, layer)
         source = image_input(model, tensor, image_shape)
         shape = tensor.shape

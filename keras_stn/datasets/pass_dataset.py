@@ -8,6 +8,8 @@ import threading
 import keras
 import numpy as np
 
+from keras_stn.ops.arguments import check_whole
+
 # Mixed into the seed, so that training and test data never see the same draws.
 SPLITS = {"train": 0, "test": 1}
 
@@ -62,8 +64,8 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
     ):
         super().__init__(workers=1, use_multiprocessing=False)
         self.count = count
-        self.batch_size = _check_integer("batch_size", batch_size, 1)
-        self.seed = _check_integer("seed", seed, 0)
+        self.batch_size = check_whole("batch_size", batch_size, 1)
+        self.seed = check_whole("seed", seed, 0)
         if split not in SPLITS:
             raise ValueError(f'`split` must be "train" or "test". Received: {split!r}')
         self.split = split
@@ -74,7 +76,7 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
                 f"`drop_remainder` leaves nothing of {count} images in "
                 f"batches of {self.batch_size}. Use a smaller `batch_size`."
             )
-        self.prefetch = _check_integer("prefetch", prefetch, 0)
+        self.prefetch = check_whole("prefetch", prefetch, 0)
         self._lock = threading.Lock()
         self._pool = None
         self.pass_index = first_pass
@@ -98,7 +100,7 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
 
     @pass_index.setter
     def pass_index(self, value):
-        value = _check_integer("pass_index", value, 0)
+        value = check_whole("pass_index", value, 0)
         order = self._order(value)
         with self._lock:
             self._pass_index = value
@@ -195,15 +197,3 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
         key = (SPLITS[self.split], pass_index, stream)
         sequence = np.random.SeedSequence(self.seed, spawn_key=key)
         return np.random.Generator(np.random.Philox(sequence))
-
-
-def _check_integer(name, value, least):
-    try:
-        integer = operator.index(value)
-    except TypeError:
-        integer = least - 1
-    if integer < least:
-        raise ValueError(
-            f"`{name}` must be a whole number, at least {least}. Received: {value!r}"
-        )
-    return integer

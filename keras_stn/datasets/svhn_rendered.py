@@ -1,10 +1,9 @@
 """Street numbers that are rendered, for where SVHN cannot be had."""
 
-import operator
-
 import numpy as np
 
 from keras_stn.datasets.svhn_archives import BLANK, DIGITS, SIZE
+from keras_stn.ops.arguments import check_whole
 
 # How many of the 33,401 numbers in SVHN's training half have 1 to 5 digits, and how
 # often each digit occurs there, 0 first: counted in its `digitStruct.mat`.
@@ -47,8 +46,8 @@ def render_numbers(count, seed):
     >>> images.shape, labels.shape
     ((2, 64, 64, 3), (2, 5))
     """
-    count = _whole("count", count, 1)
-    seed = _whole("seed", seed, 0, _SEEDS)
+    count = check_whole("count", count, 1)
+    seed = check_whole("seed", seed, 0, _SEEDS)
     try:
         import matplotlib  # noqa: F401
 
@@ -68,20 +67,6 @@ def render_numbers(count, seed):
         labels[index, : len(digits)] = digits
         images[index] = render_scene("".join(map(str, digits)), generator)
     return images, labels
-
-
-def _whole(name, value, least, bound=None):
-    try:
-        integer = operator.index(value)
-    except TypeError:
-        integer = least - 1
-    if integer < least or (bound is not None and integer >= bound):
-        below = f" and below {bound:,}" if bound else ""
-        raise ValueError(
-            f"`{name}` must be a whole number, at least {least}{below}. "
-            f"Received: {value!r}"
-        )
-    return integer
 
 
 def _draw_digits(generator):

@@ -1,5 +1,7 @@
 """Checks of the arguments that the samplers share, with errors that say the cure."""
 
+import operator
+
 import keras
 import numpy as np
 from keras import ops
@@ -81,6 +83,28 @@ def check_choice(name, value, choices):
             f"Invalid value for `{name}`. Expected one of {sorted(choices)}. "
             f"Received: {name}={value!r}"
         )
+
+
+def check_whole(name, value, least, bound=None):
+    """Returns a whole number as an `int`; raises if it is none, or out of range.
+
+    Args:
+        name: What to call it in the error.
+        value: Any integer type, but no truth value.
+        least: The smallest number allowed.
+        bound: The smallest number above those allowed; None if there is none.
+    """
+    try:
+        whole = least - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        whole = least - 1
+    if whole < least or (bound is not None and whole >= bound):
+        below = "" if bound is None else f" and below {bound:,}"
+        raise ValueError(
+            f"`{name}` must be a whole number, at least {least}{below}. "
+            f"Received: {name}={value!r}"
+        )
+    return whole
 
 
 def check_width(width):

@@ -83,12 +83,12 @@ def test_pickles():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"batch_size": 0}, "`batch_size`.*at least 1. Received: 0"),
-        ({"batch_size": 2.5}, "`batch_size`.*Received: 2.5"),
-        ({"batch_size": 2, "seed": -1}, "`seed`.*Received: -1"),
+        ({"batch_size": 0}, "`batch_size`.*at least 1. Received: batch_size=0"),
+        ({"batch_size": 2.5}, "`batch_size`.*Received: batch_size=2.5"),
+        ({"batch_size": 2, "seed": -1}, "`seed`.*Received: seed=-1"),
         ({"batch_size": 2, "split": "val"}, "`split`.*Received: 'val'"),
-        ({"batch_size": 2, "first_pass": -1}, "`pass_index`.*Received: -1"),
-        ({"batch_size": 2, "prefetch": None}, "`prefetch`.*Received: None"),
+        ({"batch_size": 2, "first_pass": -1}, "`pass_index`.*Received: pass_index=-1"),
+        ({"batch_size": 2, "prefetch": None}, "`prefetch`.*Received: prefetch=None"),
     ],
 )
 def test_errors(options, message):

@@ -72,14 +72,14 @@ def test_the_ends_of_the_seeds(unpainted):
 @pytest.mark.parametrize(
     ("count", "seed", "message"),
     [
-        (0, 0, "`count` must be a whole number, at least 1. Received: 0"),
-        (-3, 0, "`count`.*Received: -3"),
-        (2.0, 0, "`count`.*Received: 2.0"),
-        ("2", 0, "`count`.*Received: '2'"),
+        (0, 0, "`count` must be a whole number, at least 1. Received: count=0"),
+        (-3, 0, "`count`.*Received: count=-3"),
+        (2.0, 0, "`count`.*Received: count=2.0"),
+        ("2", 0, "`count`.*Received: count='2'"),
         (2, -1, "`seed` must be a whole number, at least 0 and below 4,294,967,296"),
-        (2, 2**32, "`seed`.*Received: 4294967296"),
-        (2, None, "`seed`.*Received: None"),
-        (2, 0.5, "`seed`.*Received: 0.5"),
+        (2, 2**32, "`seed`.*Received: seed=4294967296"),
+        (2, None, "`seed`.*Received: seed=None"),
+        (2, 0.5, "`seed`.*Received: seed=0.5"),
     ],
 )
 def test_wrong_arguments(count, seed, message):

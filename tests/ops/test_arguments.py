@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from keras_stn.ops.arguments import (
     check_images,
     check_same_batch,
     check_theta_shape,
+    check_whole,
     coordinate_dtype,
     standardize_data_format,
     standardize_size,
@@ -111,6 +114,19 @@ def test_images(dtype):
 def test_wrong_images(shape, dtype, message):
     with pytest.raises(ValueError, match=message):
         check_images(keras.KerasTensor(shape, dtype=dtype))
+
+
+@pytest.mark.parametrize("value", [2, np.int64(2), np.array(2, np.uint8)])
+def test_whole_numbers(value):
+    number = check_whole("count", value, 2, 3)
+    assert number == 2 and type(number) is int
+
+
+@pytest.mark.parametrize("value", [1, 3, -2, True, 2.0, np.float32(2), "2", None, [2]])
+def test_no_whole_numbers_of_the_range(value):
+    message = "`count` must be a whole number, at least 2 and below 3. Received: count="
+    with pytest.raises(ValueError, match=f"{message}{re.escape(repr(value))}"):
+        check_whole("count", value, 2, 3)
 
 
 def test_batch_sizes():
