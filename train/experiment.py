@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_stn.callbacks import ThetaMonitor
-from keras_stn.layers import SpatialTransformer
+from keras_stn.models.transformers import transformers
 from train import platform, workers
 from train.callbacks import ErrorAndSpeed, SaveProgress, StopOnNaN
 from train.export import check_exportable, export
@@ -218,7 +218,7 @@ def _callbacks(experiment, config, model, directory, strategy, history):
         StopOnNaN(),
         ErrorAndSpeed(config["batch_size"], experiment.error_percent),
     ]
-    if _transformers(model):
+    if transformers(model):
         # The same images in each epoch, so that the curve is the network's.
         images = experiment.test_data(0)[0][0]
         monitor = ThetaMonitor(images)
@@ -295,15 +295,11 @@ def _result(experiment, config, options, model, history, passes, strategy):
     }
 
 
-def _transformers(model):
-    return [layer for layer in model.layers if isinstance(layer, SpatialTransformer)]
-
-
 def _print_plan(experiment, config, model, directory, strategy, steps, epochs):
     names = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
     versions = platform.versions()
     backend = versions["backend"]
-    localization = sum(layer.count_params() for layer in _transformers(model))
+    localization = sum(layer.count_params() for layer in transformers(model))
     train, test = experiment.sizes
     multiplier = config["localization_lr_multiplier"]
     lines = {

@@ -11,6 +11,7 @@ import numpy as np
 
 import keras_stn
 from keras_stn.datasets import TransformedMNIST, load_mnist, mnist_task
+from keras_stn.models.transformers import find_transformer
 from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.plotting import image_rows
 from train.experiment import Experiment, main
@@ -147,7 +148,7 @@ def _localization_of(model):
     """
     if model.name == "cnn":
         return None
-    name = model.get_layer("spatial_transformer").localization.name
+    name = find_transformer(model).localization.name
     return name.removeprefix("localization_").replace("_", "-")
 
 

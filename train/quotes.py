@@ -3,8 +3,8 @@
     python -m train.quotes
 
 That is the README's tables, between `<!-- table: <name> <budget> -->`, or `<!--
-exports: <budget> <run> -->`, and `<!-- end of table -->`, and `ours` of each cell in
-`train/tables`.
+exports: <budget> <run> -->`, and `<!-- end of table -->`, and `ours` and `minutes_cpu`
+of each cell in `train/tables`.
 """
 
 import json
@@ -22,7 +22,8 @@ _TABLE = re.compile(
 _EXPORTS = re.compile(
     r"(<!-- exports: (\w+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL
 )
-_CELL = re.compile(r'(?<=\nours = ")[^"]*(?=")')
+_OURS = re.compile(r'(?<=\nours = ")[^"]*(?=")')
+_MINUTES = re.compile(r"(?<=\nminutes_cpu = )\S+")
 
 
 def quote_in_readme(text, stored=RESULT_FOLDER):
@@ -64,9 +65,27 @@ def _exports_as_markdown(exports):
 
 
 def quote_in_table(name, text, stored=RESULT_FOLDER):
-    """Fills in `ours` in the text of `train/tables/<name>.toml`."""
-    rows = iter(collect(read_table(name), "laptop", stored=stored))
-    return _CELL.sub(lambda match: ours(next(rows)), text)
+    """Fills in what was measured in the text of `train/tables/<name>.toml`.
+
+    Args:
+        name: Name of the table.
+        text: The file.
+        stored: Folder of results as `train.store` writes them.
+
+    Returns:
+        The text with `ours` of each cell made anew, and `minutes_cpu` of those that
+        have been run.
+    """
+    rows = collect(read_table(name), "laptop", stored=stored)
+    errors, minutes = iter(rows), iter(rows)
+    text = _OURS.sub(lambda _: ours(next(errors)), text)
+    return _MINUTES.sub(lambda match: _minutes(next(minutes)) or match[0], text)
+
+
+def _minutes(row):
+    """Mean minutes of the runs behind a row; empty if there are none."""
+    found = [result["minutes"] for result in row.results]
+    return f"{sum(found) / len(found):.0f}" if found else ""
 
 
 def main():

@@ -131,7 +131,7 @@ def as_json(table, rows):
 
 
 def ours(row):
-    """Mean, standard error and number of seeds in one string, such as `1.32 ± 0.02`."""
+    """Mean and standard error in one string, such as `1.32 ± 0.02`."""
     if not row.results:
         return ""
     if len(row.results) == 1:

@@ -118,8 +118,7 @@ def _jobs_of_figure(name, options):
     for table in map(read_table, PAPER_TABLES):
         for cell in table.cells:
             if cell.name in FIGURES[name]:
-                key = tuple(cell.key.values())[-2:]
-                jobs[key] = _job(table, cell, 0, options)
+                jobs[cell.task_and_variant] = _job(table, cell, 0, options)
     return jobs
 
 

@@ -36,6 +36,12 @@ class Cell(NamedTuple):
         """A name for folders and the screen, such as `mnist-rotation-stn_c1`."""
         return "-".join(self.key.values())
 
+    @property
+    def task_and_variant(self):
+        """The task, or the data set that has only one, and the variant."""
+        task = self.key.get("task", self.key["dataset"])
+        return task, self.key["variant"]
+
 
 class Budget(NamedTuple):
     """How much is spent on a table.

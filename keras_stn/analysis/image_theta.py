@@ -5,9 +5,9 @@ import numpy as np
 
 from keras_stn import ops
 from keras_stn.analysis.feature_map import FeatureMap
-from keras_stn.layers import SpatialTransformer
 from keras_stn.models import pose
 from keras_stn.models.calls import first_call, inputs_of
+from keras_stn.models.transformers import find_transformer
 
 
 def image_theta(model, images, layer=None, stride=None, batch_size=256):
@@ -48,7 +48,7 @@ def image_theta(model, images, layer=None, stride=None, batch_size=256):
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), figure 2
     """
     predictor = pose(model, layer)
-    transformer = _transformer(model, layer)
+    transformer = find_transformer(model, layer)
     warped, _ = first_call(model, transformer)
     warped = warped[0] if isinstance(warped, list | tuple) else warped
     if len(model.inputs) == 1 and not isinstance(images, dict):
@@ -63,13 +63,3 @@ def image_theta(model, images, layer=None, stride=None, batch_size=256):
         in_pixels = ops.theta_to_pixels(theta, *sizes, align_corners=True)
         theta = ops.theta_from_pixels(in_pixels, *sizes)
     return keras.ops.convert_to_numpy(feature_map.to_image(theta))
-
-
-def _transformer(model, layer):
-    # `pose` has checked that there is one.
-    return next(
-        one
-        for one in model.layers
-        if isinstance(one, SpatialTransformer)
-        and (layer is None or one is layer or one.name == layer)
-    )

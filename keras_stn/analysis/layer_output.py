@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_stn.models.calls import ends, first_call, inputs_of
+from keras_stn.models.calls import call_of, ends, first_call, inputs_of
 
 
 def layer_output(model, layer):
@@ -46,7 +46,7 @@ def name_of(layer):
     if layer is None:
         return "image"
     if isinstance(layer, keras.KerasTensor):
-        return layer._keras_history.operation.name
+        return call_of(layer).operation.name
     return layer if isinstance(layer, str) else layer.name
 
 

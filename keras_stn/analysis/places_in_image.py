@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_stn.layers import SpatialTransformer
+from keras_stn.models.calls import call_of
 
 # Whose places are known from their windows: these and what is derived from them.
 _WINDOWS = (
@@ -69,9 +70,7 @@ def _path(inputs, output):
     ends = {id(tensor) for tensor in inputs}
     path, tensor = [], output
     while id(tensor) not in ends:
-        # Keras' record of what computed a symbolic tensor.
-        operation, node_index, tensor_index = tensor._keras_history
-        sources = operation._inbound_nodes[node_index].input_tensors
+        operation, _, index, sources = call_of(tensor)
         if not sources:
             raise ValueError(
                 "Expected a feature map that is computed from the model's inputs. "
@@ -79,7 +78,7 @@ def _path(inputs, output):
             )
         if getattr(operation, "outputs", None) and getattr(operation, "inputs", None):
             # A model within the model.
-            inner = operation.outputs[tensor_index]
+            inner = operation.outputs[index]
             path = _path(operation.inputs[:1], inner) + path
             tensor = sources[0]
             continue

@@ -110,6 +110,15 @@ def unit_pixels(digits):
     return digits.astype(np.float32) / np.float32(255)
 
 
+def check_applied(applied, shape):
+    """Raises if what is to be applied to digits has another shape."""
+    if np.shape(applied) != shape:
+        raise ValueError(
+            f"`applied` must be of the shape {shape}, one for each digit, as `draw()` "
+            f"returns it. Received: applied.shape={np.shape(applied)}"
+        )
+
+
 def warp_on_cpu(pixels, theta, size):
     """Warps grey images bilinearly, black outside, whatever the backend.
 

@@ -5,6 +5,7 @@ import numpy as np
 from keras_stn.datasets.digit_task import (
     DIGIT_SIZE,
     DigitTask,
+    check_applied,
     unit_pixels,
     warp_on_cpu,
 )
@@ -65,8 +66,12 @@ class RotationTask(DigitTask):
 
         Returns:
             float32 array of shape `(batch, 28, 28, 1)`, `(pixel - mean) / std`.
+
+        Raises:
+            ValueError: If digits or angles have another shape, or digits another dtype.
         """
         pixels = unit_pixels(digits)
+        check_applied(applied, pixels.shape[:1])
         angle = np.deg2rad(np.asarray(applied, np.float64))
         theta = np.zeros((len(pixels), 2, 3), np.float32)
         # Output to input, therefore the turn by -angle.

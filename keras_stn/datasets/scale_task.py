@@ -8,6 +8,7 @@ from keras_stn.datasets.clutter import CROP_SIZE, CROPS, draw_crops
 from keras_stn.datasets.digit_task import (
     DIGIT_SIZE,
     DigitTask,
+    check_applied,
     unit_pixels,
     warp_on_cpu,
 )
@@ -77,9 +78,11 @@ class ScaleTask(DigitTask):
             float32 array of shape `(batch, 112, 112, 1)`, `(pixel - mean) / std`.
 
         Raises:
-            ValueError: If a factor is not above 0.
+            ValueError: If a factor is not above 0, digits or factors have another
+                shape, or digits another dtype.
         """
         pixels = unit_pixels(digits)
+        check_applied(applied, pixels.shape[:1])
         applied = np.asarray(applied, np.float64)
         if not (applied > 0).all():
             raise ValueError(

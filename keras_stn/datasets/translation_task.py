@@ -4,7 +4,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from keras_stn.datasets.clutter import CROP_SIZE, CROPS, draw_crops
-from keras_stn.datasets.digit_task import DIGIT_SIZE, DigitTask, unit_pixels
+from keras_stn.datasets.digit_task import (
+    DIGIT_SIZE,
+    DigitTask,
+    check_applied,
+    unit_pixels,
+)
 
 
 class TranslationTask(DigitTask):
@@ -70,9 +75,11 @@ class TranslationTask(DigitTask):
             float32 array of shape `(batch, 60, 60, 1)`, `(pixel - mean) / std`.
 
         Raises:
-            ValueError: If a shift is not whole or beyond 16 pixels.
+            ValueError: If a shift is not whole or beyond 16 pixels, digits or shifts
+                have another shape, or digits another dtype.
         """
         pixels = unit_pixels(digits)
+        check_applied(applied, (len(pixels), 2))
         applied = np.asarray(applied)
         if not np.array_equal(applied, np.rint(applied)):  # Nor is NaN itself.
             raise ValueError(

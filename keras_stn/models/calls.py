@@ -1,6 +1,31 @@
 """Where a functional model calls a layer."""
 
+from typing import Any, NamedTuple
+
 import keras
+
+
+class Call(NamedTuple):
+    """What computed a symbolic tensor, from Keras' record.
+
+    Attributes:
+        operation: The layer, model or operation.
+        number: Which of its calls it was.
+        index: Which of its outputs the tensor is.
+        sources: The symbolic tensors that it was called on; none for an input.
+    """
+
+    operation: Any
+    number: int
+    index: int
+    sources: list
+
+
+def call_of(tensor):
+    """The `Call` that computed a symbolic tensor."""
+    operation, number, index = tensor._keras_history
+    sources = operation._inbound_nodes[number].input_tensors
+    return Call(operation, number, index, sources)
 
 
 def first_call(model, layer):
@@ -90,13 +115,11 @@ def _calls(inputs, outputs):
         if id(tensor) in starts:
             reached.add(id(tensor))
             continue
-        # Keras' record of what computed a symbolic tensor.
-        operation, number, _ = tensor._keras_history
-        numbers = calls.setdefault(id(operation), set())
-        if number not in numbers:
-            numbers.add(number)
-            sources = operation._inbound_nodes[number].input_tensors
-            if not sources:
-                others.append(operation.name)
-            tensors += sources
+        call = call_of(tensor)
+        numbers = calls.setdefault(id(call.operation), set())
+        if call.number not in numbers:
+            numbers.add(call.number)
+            if not call.sources:
+                others.append(call.operation.name)
+            tensors += call.sources
     return calls, reached, others

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_stn.layers import SpatialTransformer
 from keras_stn.models.calls import first_call
+from keras_stn.models.transformers import find_transformer
 
 
 def pose(model, layer=None):
@@ -35,7 +35,7 @@ def pose(model, layer=None):
     array([[[1., 0., 0.],
             [0., 1., 0.]]], dtype=float32)
     """
-    transformer = _find_transformer(model, layer)
+    transformer = find_transformer(model, layer)
     try:
         model_inputs = _input_of(model)
         inputs, _ = first_call(model, transformer)
@@ -55,30 +55,3 @@ def pose(model, layer=None):
 def _input_of(model):
     """The model's symbolic input, in the structure that the model is called on."""
     return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-
-
-def _find_transformer(model, layer):
-    found = [x for x in model.layers if isinstance(x, SpatialTransformer)]
-    if layer is not None:
-        found = [x for x in found if x is layer or x.name == layer]
-    if len(found) != 1:
-        names = [x.name for x in model.layers if isinstance(x, SpatialTransformer)]
-        holders = [x.name for x in model.layers if _holds_transformer(x)]
-        raise ValueError(
-            "Expected a model with one SpatialTransformer among its layers, or `layer` "
-            f"to name one of several. Received: model '{model.name}' with the "
-            f"transformers {names}, layer={layer!r}."
-            + "".join(
-                f" There is one within '{name}': give `model.get_layer('{name}')`."
-                for name in holders
-            )
-        )
-    return found[0]
-
-
-def _holds_transformer(layer):
-    """Whether a layer is a model with a transformer among its own layers."""
-    return isinstance(layer, keras.Model) and any(
-        isinstance(one, SpatialTransformer) or _holds_transformer(one)
-        for one in layer.layers
-    )

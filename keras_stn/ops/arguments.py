@@ -109,7 +109,8 @@ def check_whole(name, value, least, bound=None):
 
 def check_width(width):
     """Raises if what multiplies a network's units is not a positive number."""
-    is_number = isinstance(width, int | float) and not isinstance(width, bool)
+    is_number = isinstance(width, int | float | np.integer | np.floating)
+    is_number = is_number and not isinstance(width, bool)
     if not is_number or not 0 < width < float("inf"):
         raise ValueError(
             "Invalid value for `width`. Expected a positive number: 1 for the paper's "

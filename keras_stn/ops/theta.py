@@ -40,15 +40,23 @@ def identity_theta(batch_size, dtype="float32"):
     array([[[1., 0., 0.],
             [0., 1., 0.]]], dtype=float32)
     """
-    is_integer = isinstance(batch_size, int | np.integer)
-    is_known = is_integer or isinstance(batch_size, float | str | None)
+    is_truth = isinstance(batch_size, bool)
+    is_integer = isinstance(batch_size, int | np.integer) and not is_truth
+    is_known = is_integer or is_truth or isinstance(batch_size, float | str | None)
     if is_known and (not is_integer or batch_size < 0):
         raise ValueError(
             "`batch_size` must be a whole number, 0 or more, or a tensor of one. "
             f"Received: batch_size={batch_size!r}"
         )
-    if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(dtype)):
-        raise ValueError(f"`dtype` must be a float dtype. Received: dtype={dtype!r}")
+    try:
+        is_float = keras.backend.is_float_dtype(keras.backend.standardize_dtype(dtype))
+    except ValueError:
+        is_float = False
+    if not is_float:
+        raise ValueError(
+            '`dtype` must be a float dtype, such as "float32". '
+            f"Received: dtype={dtype!r}"
+        )
     return ops.tile(ops.eye(2, 3, dtype=dtype)[None], (batch_size, 1, 1))
 
 
@@ -343,7 +351,7 @@ def recompose_theta(angle, scale, shear, shift):
         Tensor of shape `(batch, 2, 3)`.
 
     Raises:
-        ValueError: If a shape is not as above.
+        ValueError: If a shape is not as above, or the batch sizes differ.
 
     Example:
 
@@ -359,12 +367,14 @@ def recompose_theta(angle, scale, shear, shift):
         ops.cast(tensor, coordinate_dtype(tensor)) for tensor in tensors
     )
     shapes = [tuple(part.shape) for part in (angle, scale, shear, shift)]
+    counts = {shape[0] for shape in shapes if shape} - {None}
     if [len(shape) for shape in shapes] != [1, 2, 1, 2] or not (
-        shapes[1][1] == shapes[3][1] == 2
+        shapes[1][1] == shapes[3][1] == 2 and len(counts) <= 1
     ):
         raise ValueError(
             "`recompose_theta` needs angle, scale, shear and shift of the shapes "
-            "`(batch,)`, `(batch, 2)`, `(batch,)` and `(batch, 2)`. Received: "
+            "`(batch,)`, `(batch, 2)`, `(batch,)` and `(batch, 2)`, of one batch "
+            "size. Received: "
             f"{', '.join(map(str, shapes))}"
         )
     cos, sin = ops.cos(angle), ops.sin(angle)

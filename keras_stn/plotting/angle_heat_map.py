@@ -71,8 +71,7 @@ def angle_heat_maps(panels):
     if not isinstance(panels, dict) or not panels:
         raise ValueError(
             "`panels` must be a dict from titles to pairs of arrays, applied and "
-            f"predicted angles, with at least one. Received: {type(panels).__name__} "
-            f"of {len(panels)}"
+            f"predicted angles, with at least one. Received: {panels!r:.200}"
         )
     figure = Figure(figsize=(3.4 * len(panels), 3.4), layout="compressed")
     grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]

@@ -5,13 +5,22 @@ from keras import layers
 
 import keras_stn
 from keras_stn import SpatialTransformer
-from keras_stn.models.calls import first_call, inputs_of
+from keras_stn.models.calls import call_of, first_call, inputs_of
 
 IMAGES = np.random.default_rng(0).random((3, 12, 12, 2), dtype="float32")
 
 
 def numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
+
+
+def test_what_computed_a_tensor():
+    dense, image = layers.Dense(4), keras.Input((4,))
+    once = dense(image)
+    twice = dense(once)
+    assert call_of(twice) == (dense, 1, 0, [once])
+    operation, _, _, sources = call_of(image)
+    assert isinstance(operation, layers.InputLayer) and sources == []
 
 
 def test_the_call_in_this_model():

@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from keras_stn import SpatialTransformer
-from keras_stn.models import pose, splice
+from keras_stn.models import pose
 
 
 def network(name=None):
@@ -75,12 +75,6 @@ def test_several_transformers_need_a_choice():
     np.testing.assert_allclose(by_instance, np.tile(np.eye(2, 3), (4, 1, 1)))
 
 
-def test_no_transformer():
-    model = splice((6, 6, 1), [layers.Flatten()], layers.Dense(2), "cnn")
-    with pytest.raises(ValueError, match="transformers \\[\\]"):
-        pose(model)
-
-
 def test_model_that_is_not_functional():
     class Subclassed(keras.Model):
         def __init__(self):
@@ -111,21 +105,6 @@ def test_takes_inputs_as_the_model_does():
         ]
     )
     assert pose(sequential).predict(images(), verbose=0).shape == (4, 2, 3)
-
-
-def test_names_the_model_within_that_has_one():
-    inner = keras.Sequential(
-        [
-            keras.Input((6, 6, 1)),
-            SpatialTransformer(network(), data_format="channels_last"),
-        ],
-        name="inner",
-    )
-    image = keras.Input((6, 6, 1))
-    model = keras.Model(image, layers.Flatten()(inner(image)))
-    with pytest.raises(ValueError, match=r"within 'inner': give `model.get_layer\("):
-        pose(model)
-    assert pose(model.get_layer("inner"))(images()).shape == (4, 2, 3)
 
 
 def test_the_first_call_of_several():

@@ -400,6 +400,7 @@ def test_thetas_that_do_not_belong_together():
         (0.0, [[1.0, 1.0]], [0.0], [[0.0, 0.0]]),
         ([0.0], [1.0, 1.0], [0.0], [[0.0, 0.0]]),
         ([0.0], [[1.0, 1.0]], [0.0], [[0.0, 0.0, 0.0]]),
+        ([0.0, 0.0], [[1.0, 1.0]] * 3, [0.0] * 3, [[0.0, 0.0]] * 3),
     ],
 )
 def test_parts_of_a_wrong_shape(parts):
@@ -425,7 +426,9 @@ def test_gradient_where_there_is_no_angle():
         ((-1,), "batch_size=-1"),
         ((2.5,), "batch_size=2.5"),
         ((None,), "batch_size=None"),
+        ((True,), "batch_size=True"),
         ((1, "int32"), "dtype='int32'"),
+        ((1, "foo"), "dtype='foo'"),
     ],
 )
 def test_identity_of_nothing(arguments, message):

@@ -51,7 +51,8 @@ def test_several_side_by_side():
     assert labels[0].startswith("y = 1.00 x") and labels[1].startswith("y = -1.00 x")
     # A zero has no minus.
     assert not any("-0.0" in label for label in labels)
-    with pytest.raises(ValueError, match="at least one. Received: dict of 0"):
+    with pytest.raises(ValueError, match="at least one. Received: {}"):
         angle_heat_maps({})
-    with pytest.raises(ValueError, match="dict from titles.*Received: list of 1"):
-        angle_heat_maps([(APPLIED, APPLIED)])
+    for no_dict in ([(APPLIED, APPLIED)], None):
+        with pytest.raises(ValueError, match="dict from titles.*Received: "):
+            angle_heat_maps(no_dict)

@@ -10,6 +10,13 @@ def no_accelerator(monkeypatch):
     monkeypatch.setattr(platform, "accelerators", list)
 
 
+@pytest.fixture
+def hidden(monkeypatch):
+    calls = []
+    monkeypatch.setattr(platform, "_hide_accelerators", lambda: calls.append(None))
+    return calls
+
+
 @pytest.mark.usefixtures("no_accelerator")
 def test_a_gpu_is_asked_for_where_there_is_none(tmp_path, capsys):
     arguments = ["--device", "gpu", "--run-dir", str(tmp_path / "run")]
@@ -23,13 +30,16 @@ def test_a_gpu_is_asked_for_where_there_is_none(tmp_path, capsys):
 
 @pytest.mark.usefixtures("no_accelerator")
 @pytest.mark.parametrize("device", ["cpu", "auto"])
-def test_a_cpu_is_always_there(device):
+def test_a_cpu_is_always_there(device, hidden):
     platform.choose_device(["--device", device])
+    assert len(hidden) == (device == "cpu")
 
 
-def test_a_gpu_that_is_there_is_used(monkeypatch):
+@pytest.mark.parametrize("device", ["gpu", "auto"])
+def test_a_gpu_that_is_there_is_not_hidden(monkeypatch, device, hidden):
     monkeypatch.setattr(platform, "accelerators", lambda: ["one"])
-    platform.choose_device(["--device", "gpu"])
+    platform.choose_device(["--device", device])
+    assert not hidden
 
 
 def looks_at_devices():

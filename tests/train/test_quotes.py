@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -45,6 +46,12 @@ def test_fills_in_a_table_file(stored):
     filled = quotes.quote_in_table("table1", text, stored)
     values = [line for line in filled.splitlines() if line.startswith("ours")]
     assert values == ['ours = "1.50"'] + 7 * ['ours = ""']
+    before, after = (
+        re.findall(r"^minutes_cpu = (\d+)$", one, re.MULTILINE)
+        for one in (text, filled)
+    )
+    minutes = json.loads((stored / "laptop" / "cnn.json").read_text())["minutes"]
+    assert after == [f"{minutes:.0f}", *before[1:]]
 
 
 @pytest.mark.parametrize(

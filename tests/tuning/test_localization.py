@@ -1,4 +1,3 @@
-import keras
 import pytest
 from keras import layers
 
@@ -43,4 +42,3 @@ def test_fits():
 def test_map_shapes():
     blocks = [layers.Conv2D(4, 3), [layers.MaxPooling2D(2), layers.Flatten()]]
     assert map_shapes((10, 10, 1), blocks) == [(10, 10, 1), (8, 8, 4), (64,)]
-    assert keras.config.image_data_format() == "channels_last"
