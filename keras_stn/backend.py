@@ -1,8 +1,9 @@
 """What differs between the TensorFlow, JAX and PyTorch backends of Keras.
 
-Everything else in the package is written with `keras.ops`. This file decides how a
-sampler is compiled, how it is given derivatives of its own, how rows are gathered per
-image, and what of that is left out of an exported model.
+Everything else that computes is written with `keras.ops`. This file decides how a
+sampler is compiled and differentiated, on which device, how rows are gathered per
+image, how complex numbers are made and batch sizes compared, and what of that is left
+out of an exported model. (`datasets` names TensorFlow where it reads data with it.)
 """
 
 import functools

@@ -103,7 +103,7 @@ def make_experiment(arguments=None):
             digits.x_test,
             digits.y_test,
             task,
-            batch_size=1000,
+            batch_size=1000,  # Does not change what is measured.
             seed=options.seed,
             split="test",
             clutter_from=digits.x_train,

@@ -42,7 +42,7 @@ def make_schedule(name, learning_rate, total_steps, warmup):
         learning_rate: Its peak.
         total_steps: Length of the whole training.
         warmup: With `"cosine"`, the fraction of it in which the rate first rises
-            linearly, from a 25th of its peak.
+            linearly, from a 25th of its peak (our choice).
 
     Returns:
         A float or a `LearningRateSchedule`.

@@ -23,6 +23,8 @@ LOCALIZATIONS = ("svhn", "svhn-small")
 _DIGITS = 5
 # The numbers of alignment.png: so many of each length that there is.
 _EXAMPLES_OF_A_LENGTH = 3
+# Does not change what is measured.
+_TEST_BATCH = 200
 
 
 def make_experiment(arguments=None):
@@ -105,7 +107,7 @@ def make_experiment(arguments=None):
         return HouseNumbers(
             numbers.x_test,
             numbers.y_test,
-            batch_size=200,
+            batch_size=_TEST_BATCH,
             split="test",
             first_pass=first_pass,
         )

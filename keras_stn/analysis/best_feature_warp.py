@@ -14,7 +14,7 @@ from keras_stn.analysis.feature_map import (
 )
 from keras_stn.analysis.nearest_parameters import nearest_parameters
 from keras_stn.analysis.places_in_image import map_size
-from keras_stn.analysis.warp_score import WarpScore, scoring
+from keras_stn.analysis.warp_score import Scores, WarpScore, scoring
 from keras_stn.backend import compiled, value_and_derivative
 from keras_stn.ops import affine_sample, compose_theta
 from keras_stn.ops.arguments import check_whole
@@ -142,8 +142,8 @@ def best_feature_warp(
         best = _Best(scores, inverse)
         parameters, index = _start(best, family, inverse, images.shape)
         if steps:
-            for start in range(0, len(index), scores.rows_at_once):
-                part = slice(start, start + scores.rows_at_once)
+            for start in range(0, len(index), scores.warps_at_once):
+                part = slice(start, start + scores.warps_at_once)
                 _descend(best, step, parameters[part], index[part], steps)
         with np.errstate(invalid="ignore"):
             image_gap = np.sqrt(best.distance / scores.target_norm)
@@ -161,9 +161,9 @@ class _Best:
         self.theta = np.tile(inverse, (len(self.distance), 1, 1))
 
     def offer(self, theta, scores, index):
-        distance = scores[:, 1]
+        distance = scores.distance
         is_better = distance < self.distance[index]
-        better = np.flatnonzero(is_better & self.scores.counts(scores, index))
+        better = np.flatnonzero(is_better & self.scores.is_admissible(scores, index))
         # The nearest last, as it is the last that stays.
         better = better[np.argsort(-distance[better], kind="stable")]
         self.distance[index[better]] = distance[better]
@@ -179,7 +179,7 @@ def _start(best, family, inverse, shape):
     theta = ops.convert_to_numpy(family(np.repeat(parameters, images, axis=0)))
     scores = best.scores.measure(theta, index)
     best.offer(theta, scores, index)
-    loss = scores[:, 0].reshape(-1, images)
+    loss = scores.loss.reshape(-1, images)
     order = np.argsort(loss, axis=0)[:_DESCENTS]
     return parameters[order.ravel()], np.tile(np.arange(images), len(order))
 
@@ -206,19 +206,28 @@ def _starts(inverse, shape):
 
 def _step(family, score):
     """Makes a function that scores parameters, with thetas and derivatives."""
+    of_loss = [[1.0 if name == "loss" else 0.0 for name in Scores._fields]]
 
     @compiled()
-    def step(parameters, *rows):
-        # The derivative of the first score alone.
-        cotangent = ops.convert_to_tensor([[1.0, 0.0, 0.0, 0.0]])
-        cotangent = cotangent * ops.ones_like(parameters[:, :1])
+    def step(parameters, *inputs):
+        cotangent = ops.convert_to_tensor(of_loss) * ops.ones_like(parameters[:, :1])
         values, derivative = value_and_derivative(
-            lambda one: score(family(one), *rows), parameters, cotangent
+            lambda one: score(family(one), *inputs), parameters, cotangent
         )
         theta = ops.reshape(family(parameters), (-1, 6))
+        # One tensor, as `compiled` asks for.
         return ops.concatenate([values, theta, derivative], axis=1)
 
-    return step
+    def unpacked(parameters, *inputs):
+        found = step(parameters, *inputs)
+        scores, theta, derivative = ops.split(
+            found, [len(Scores._fields), len(Scores._fields) + 6], axis=1
+        )
+        scores = ops.convert_to_numpy(scores).astype(np.float64)
+        theta = ops.convert_to_numpy(theta).astype(np.float64)
+        return Scores(*scores.T), theta.reshape(-1, 2, 3), derivative
+
+    return unpacked
 
 
 def _descend(best, step, parameters, index, steps):
@@ -227,10 +236,8 @@ def _descend(best, step, parameters, index, steps):
     optimizer = keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, steps)
     )
-    rows = best.scores.rows(index)
+    inputs = best.scores.inputs_for(index)
     for _ in range(steps):
-        found = step(ops.convert_to_tensor(variable), *rows)
-        values = ops.convert_to_numpy(found[:, :10]).astype(np.float64)
-        theta = values[:, 4:].reshape(-1, 2, 3)
-        best.offer(theta, values[:, :4], index)
-        optimizer.apply([found[:, 10:]], [variable])
+        scores, theta, derivative = step(ops.convert_to_tensor(variable), *inputs)
+        best.offer(theta, scores, index)
+        optimizer.apply([derivative], [variable])

@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Our choice: well above what sums in float64 are rounded by, 2e-16 of them.
+_ROUNDING = 1e-12
+
 
 class Line(NamedTuple):
     """`y = slope * x + intercept`.
@@ -70,7 +73,7 @@ def deming_fit(x, y):
     difference = x_variance - y_variance
     contrast = math.hypot(difference, 2 * covariance)
     total = x_variance + y_variance
-    if contrast <= 1e-12 * total:
+    if contrast <= _ROUNDING * total:
         raise ValueError(
             "Received points that vary equally in all directions, or not at all: they "
             "determine no line."
@@ -79,7 +82,7 @@ def deming_fit(x, y):
     # Not by the difference of `total` and `contrast`, which are nearly the same.
     across = math.cos(angle) * (y - y_mean) - math.sin(angle) * (x - x_mean)
     deviation = math.sqrt(np.mean(across**2))
-    if abs(math.cos(angle)) < 1e-12:
+    if abs(math.cos(angle)) < _ROUNDING:
         return Line(math.inf, math.nan, deviation)
     slope = math.tan(angle)
     return Line(slope, float(y_mean - slope * x_mean), deviation)

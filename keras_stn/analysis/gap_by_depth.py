@@ -122,15 +122,17 @@ def gap_by_depth(
 
 
 def feature_layers(model):
-    """Names the layers at whose output a model's feature map changes its size next.
+    """Names the last layer of each size of feature map.
 
     Args:
-        model: A functional or Sequential model.
+        model: A functional or Sequential model that has been built.
 
     Returns:
-        A list of names, from the image on: of each size of map the last layer. Maps
-        with a side of less than six places are left out: no place of theirs stays
-        within the frame when the image is turned.
+        A list of names, from the image on. Maps with a side of less than six places are
+        left out: no place of theirs stays within the frame when the image is turned.
+
+    Raises:
+        ValueError: If the model is another one.
 
     Example:
 

@@ -30,6 +30,19 @@ def letter(name):
 
     Raises:
         ValueError: If it is another letter.
+
+    Example:
+
+    >>> from keras_stn.analysis import letter
+    >>> for row in letter("W"):
+    ...     print("".join("#" if pixel else "." for pixel in row))
+    #...#...#
+    #...#...#
+    #..#.#..#
+    .#.#.#.#.
+    .#.#.#.#.
+    ..#...#..
+    ..#...#..
     """
     if name not in ("W", "M"):
         raise ValueError(f'`name` must be "W" or "M". Received: name={name!r}')
@@ -55,7 +68,11 @@ def letter_network(size):
     Returns:
         A `keras.Sequential` from images of shape `(batch, height, width, 1)`, strokes 1
         on 0, to features of shape `(batch, height, width, 2)`; or with the channels
-        first, if that is Keras' image data format.
+        first, if that is Keras' image data format. Features have the dtype of Keras'
+        dtype policy.
+
+    Raises:
+        ValueError: If the size is not one or two positive integers.
 
     Example:
 

@@ -1,5 +1,7 @@
 """How well warps align one feature map with another, and which warps count."""
 
+from typing import NamedTuple
+
 import keras
 import numpy as np
 from keras import ops
@@ -13,8 +15,26 @@ _WITHIN = 0.75
 # standard deviation, and what a lack of it costs the descent.
 _CONTRAST = 0.9
 _PRICE = 2.0
-# Numbers of feature maps that are warped at once.
+# What sums in float32 may be rounded by, and what is put in the place of zero.
+_ROUNDING, _NEVER_ZERO = 1e-6, 1e-12
+# Our choice, 32 MiB: numbers of feature maps that are warped at once.
 _AT_ONCE = 2**23
+
+
+class Scores(NamedTuple):
+    """How good warps are; each field is an array of shape `(warps,)`.
+
+    Attributes:
+        loss: What to descend on.
+        distance: The squared distance of the warped features from the target.
+        contrast: The squared variation of the warped features around their mean.
+        within: The part of the places that is read from within the frame.
+    """
+
+    loss: np.ndarray
+    distance: np.ndarray
+    contrast: np.ndarray
+    within: np.ndarray
 
 
 class WarpScore:
@@ -31,34 +51,33 @@ class WarpScore:
         target_norm: float64 array of shape `(images,)`, the squared norm of the target
             at the places that count.
         inverse_distance: The same of the difference that the exact inverse leaves.
-        rows_at_once: How many warps should be scored at once.
+        warps_at_once: How many warps should be scored at once.
     """
 
     def __init__(self, score, source, target, seen, inverse):
         self._score = score
         self._source, self._target, self._seen = source, target * seen, seen
-        self.rows_at_once = max(1, _AT_ONCE // target[0].size)
+        self.warps_at_once = max(1, _AT_ONCE // target[0].size)
         squares = np.square(self._target.astype(np.float64))
         self.target_norm = squares.sum(axis=(1, 2, 3))
         # Of an image without features any warp is the best; 1 only avoids a NaN.
         self._scale = np.where(self.target_norm > 0, self.target_norm, 1)
         self._least = np.zeros(len(target))
         inverses = np.broadcast_to(inverse, (len(target), 2, 3))
-        _, self.inverse_distance, contrast, _ = self.measure(
-            inverses, np.arange(len(target))
-        ).T
-        self._least = _CONTRAST**2 * contrast
+        scores = self.measure(inverses, np.arange(len(target)))
+        self.inverse_distance = scores.distance
+        self._least = _CONTRAST**2 * scores.contrast
 
-    def rows(self, index):
+    def inputs_for(self, index):
         """What scores of warps of these images are computed from.
 
         Args:
-            index: Integer array of shape `(rows,)`, the image that each warp is of.
+            index: Integer array of shape `(warps,)`, the image that each warp is of.
 
         Returns:
             A tuple of tensors.
         """
-        scale, least = self._scale[index], np.maximum(self._least[index], 1e-12)
+        scale, least = self._scale[index], np.maximum(self._least[index], _NEVER_ZERO)
         arrays = (self._source[index], self._target[index], self._seen, scale, least)
         return tuple(ops.convert_to_tensor(one, dtype="float32") for one in arrays)
 
@@ -66,34 +85,33 @@ class WarpScore:
         """Scores warps.
 
         Args:
-            theta: Array of shape `(rows, 2, 3)`.
-            index: Integer array of shape `(rows,)`, the image that each is of.
+            theta: Array of shape `(warps, 2, 3)`.
+            index: Integer array of shape `(warps,)`, the image that each is of.
 
         Returns:
-            float64 array of shape `(rows, 4)`, the scores.
+            `Scores` of float64.
         """
         found = []
-        for start in range(0, len(index), self.rows_at_once):
-            part = slice(start, start + self.rows_at_once)
-            rows = self.rows(index[part])
-            scores = self._score(ops.convert_to_tensor(theta[part]), *rows)
+        for start in range(0, len(index), self.warps_at_once):
+            part = slice(start, start + self.warps_at_once)
+            inputs = self.inputs_for(index[part])
+            scores = self._score(ops.convert_to_tensor(theta[part]), *inputs)
             found.append(ops.convert_to_numpy(scores).astype(np.float64))
-        return np.concatenate(found)
+        return Scores(*np.concatenate(found).T)
 
-    def counts(self, scores, index):
+    def is_admissible(self, scores, index):
         """Says which warps count: those that do not move the features out of view.
 
         Args:
             scores: What `measure` returned.
-            index: Integer array of shape `(rows,)`, the image that each is of.
+            index: Integer array of shape `(warps,)`, the image that each is of.
 
         Returns:
-            Boolean array of shape `(rows,)`.
+            Boolean array of shape `(warps,)`.
         """
-        _, _, contrast, within = scores.T
         # With room for rounding, as the least may be zero.
-        enough = contrast >= self._least[index] * (1 - 1e-6)
-        return (within >= _WITHIN) & enough
+        enough = scores.contrast >= self._least[index] * (1 - _ROUNDING)
+        return (scores.within >= _WITHIN) & enough
 
 
 def scoring(feature_map, fill_mode):
@@ -104,11 +122,9 @@ def scoring(feature_map, fill_mode):
         fill_mode: The features beyond the edges of the map.
 
     Returns:
-        A function of thetas, a tensor of shape `(rows, 2, 3)` of warps of the image,
-        and what `WarpScore.rows` returned. It returns a tensor of shape `(rows, 4)`:
-        what to descend on, the squared distance, the squared variation of the warped
-        features around their mean, and the part of the places that is read from within
-        the frame. It can be differentiated.
+        A function of thetas, a tensor of shape `(warps, 2, 3)` of warps of the image,
+        and what `WarpScore.inputs_for` returned. It returns a tensor of shape `(warps,
+        4)`, whose columns are the fields of `Scores`. It can be differentiated.
     """
     is_last = keras.config.image_data_format() == "channels_last"
     sides = (1, 2) if is_last else (2, 3)

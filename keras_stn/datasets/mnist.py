@@ -72,10 +72,21 @@ def load_mnist(data_dir=None):
 
     Example:
 
-    ```python
-    mnist = keras_stn.datasets.load_mnist("data")
-    print(mnist.source)
-    ```
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> import keras_stn
+    >>> digits, labels = np.zeros((60000, 28, 28), "uint8"), np.zeros(60000, "uint8")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez_compressed(
+    ...         pathlib.Path(folder, "mnist.npz"),
+    ...         x_train=digits,
+    ...         y_train=labels,
+    ...         x_test=digits[:10000],
+    ...         y_test=labels[:10000],
+    ...     )
+    ...     mnist = keras_stn.datasets.load_mnist(folder)
+    >>> mnist.x_train.shape, mnist.complete
+    ((60000, 28, 28), True)
     """
     directory = _directory(data_dir)
     npz = directory / NPZ_NAME

@@ -85,10 +85,17 @@ def load_svhn(data_dir=None, extra=False):
 
     Example:
 
-    ```python
-    svhn = keras_stn.datasets.load_svhn("data")
-    print(svhn.source)
-    ```
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> import keras_stn
+    >>> images, labels = np.zeros((6, 64, 64, 1), "uint8"), np.full((6, 5), 10)
+    >>> labels[:, 0] = 7  # A number of one digit; 10 is blank.
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "numbers.npz")
+    ...     np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    ...     svhn = keras_stn.datasets.load_svhn(path)
+    >>> np.shape(svhn.x_test), svhn.complete
+    ((6, 64, 64, 3), False)
     """
     extra = bool(extra)
     directory = _directory(data_dir)

@@ -28,8 +28,12 @@ class Conv2D(keras.layers.Conv2D):
     Output shape:
         As `keras.layers.Conv2D`.
 
+    Raises:
+        ValueError: As `keras.layers.Conv2D`.
+
     Example:
 
+    >>> import keras
     >>> import keras_stn
     >>> model = keras.Sequential(
     ...     [

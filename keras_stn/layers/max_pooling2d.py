@@ -25,6 +25,9 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
     Output shape:
         As `keras.layers.MaxPooling2D`.
 
+    Raises:
+        ValueError: As `keras.layers.MaxPooling2D`.
+
     Example:
 
     >>> import numpy as np

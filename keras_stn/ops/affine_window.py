@@ -60,10 +60,10 @@ class AffineWindow(NamedTuple):
         reach = []
         for by_x, by_y in inverse:
             by_x, by_y = ops.absolute(by_x), ops.absolute(by_y)
-            rounding = 8 * epsilon * (by_x * spans[0] + by_y * spans[1])
-            reach.append(
-                by_x * columns.half_width + by_y * rows.half_width + rounding + 1e-3
-            )
+            # Eight roundings at most lie between theta and a place; a thousandth of a
+            # pixel more costs nothing.
+            rounding = 8 * epsilon * (by_x * spans[0] + by_y * spans[1]) + 1e-3
+            reach.append(by_x * columns.half_width + by_y * rows.half_width + rounding)
         taps = taps_of_block((rows.side, columns.side), output_size)
         blocks = []
         for distance, side in zip(reach, reversed(output_size), strict=True):

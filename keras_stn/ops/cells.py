@@ -7,6 +7,8 @@ from keras import ops
 
 from keras_stn.ops.coordinates import centred_indices
 
+# Our choice. The widest: so that the ends of 128 margins, as an image of 512 pixels has
+# them, are exact in float32, which tells halves apart up to 2**23.
 _NARROWEST, _WIDEST = 2, 2**16
 
 

@@ -61,7 +61,9 @@ def identity_theta(batch_size, dtype="float32"):
 
 
 def compose_theta(*thetas):
-    """The 3x3 product of affine matrices, each new one on the right.
+    """The product of affine matrices, each new one on the right.
+
+    As of 3x3 matrices with a last row of `(0, 0, 1)`.
 
     `affine_sample(images, compose_theta(a, b))` looks the place of each output pixel
     up in `b` and then in `a`: the image is warped by `a`, and the result by `b`, but
@@ -73,7 +75,7 @@ def compose_theta(*thetas):
             batch of one is combined with each of the others.
 
     Returns:
-        Tensor of shape `(batch, 2, 3)`.
+        Tensor of shape `(batch, 2, 3)`, float64 if a theta is, else float32.
 
     Raises:
         ValueError: If there is no theta, a shape is not as above, or the batch sizes
@@ -121,7 +123,8 @@ def invert_theta(theta):
         theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`.
 
     Returns:
-        Tensor of shape `(batch, 2, 3)`. A singular matrix has no inverse: where the
+        Tensor of shape `(batch, 2, 3)`, float64 if theta is, else float32. A singular
+        matrix has no inverse: where the
         determinant is not finite, or zero to within the rounding error of its dtype,
         the result is all zeros, which samples the centre of the image everywhere and
         has a gradient of zero.
@@ -172,7 +175,8 @@ def theta_to_pixels(theta, input_size, output_size=None, align_corners=False):
         align_corners: As in `affine_grid`.
 
     Returns:
-        Tensor of shape `(batch, 2, 3)`: takes `(column, row, 1)` of an output pixel
+        Tensor of shape `(batch, 2, 3)`, float64 if theta is, else float32: takes
+        `(column, row, 1)` of an output pixel
         to the column and row in the input that it is sampled from, both counted from
         the centre of the first pixel. This is the matrix that
         `scipy.ndimage.affine_transform` takes, but for the order of x and y.
@@ -207,7 +211,8 @@ def theta_from_pixels(matrix, input_size, output_size=None, align_corners=False)
             a single pixel, which has no extent to measure by.
 
     Returns:
-        Tensor of shape `(batch, 2, 3)`, theta in normalised coordinates.
+        Tensor of shape `(batch, 2, 3)`, theta in normalised coordinates, float64 if the
+        matrix is, else float32.
 
     Raises:
         ValueError: If a shape or a size is not as above.
@@ -348,7 +353,7 @@ def recompose_theta(angle, scale, shear, shift):
         shift: Tensor of shape `(batch, 2)`, x before y, in normalised coordinates.
 
     Returns:
-        Tensor of shape `(batch, 2, 3)`.
+        Tensor of shape `(batch, 2, 3)`, float64 if a part is, else float32.
 
     Raises:
         ValueError: If a shape is not as above, or the batch sizes differ.

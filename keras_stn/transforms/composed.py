@@ -19,6 +19,9 @@ class Composed(Transform):
         first: A `Transform`, its name or its config.
         second: The same.
 
+    Raises:
+        ValueError: If one is not a family, nor the name or config of one.
+
     Example:
 
     >>> import numpy as np

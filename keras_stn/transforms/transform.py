@@ -21,6 +21,20 @@ class Transform:
             `num_parameters` floats. A transformer starts there; a family that shall
             start elsewhere, at half the size say, names those parameters instead.
 
+    Call arguments:
+        parameters: Tensor of shape `(batch, num_parameters)`. Whole numbers become
+            Keras' default float.
+
+    Input shape:
+        `(batch, num_parameters)`.
+
+    Output shape:
+        `(batch, 2, 3)`: theta, in the dtype of the parameters.
+
+    Raises:
+        ValueError: When called, if the parameters or what `compute_theta` returns have
+            another shape.
+
     Example:
 
     A rotation that can never exceed a quarter turn:
@@ -61,7 +75,7 @@ class Transform:
         )
 
     def __call__(self, parameters):
-        """Checks the parameters and maps them to theta."""
+        """Checks the parameters and maps them to theta: see the class."""
         parameters = ops.convert_to_tensor(parameters)
         shape = tuple(parameters.shape)
         if len(shape) != 2 or shape[1] != self.num_parameters:

@@ -10,6 +10,16 @@ class Range(NamedTuple):
     Attributes:
         minimum: The smallest, above 0.
         maximum: The largest, included.
+
+    Raises:
+        ValueError: By what takes the range, if the smallest is not above 0 and below
+            the largest.
+
+    Example:
+
+    >>> from keras_stn.tuning import Range
+    >>> Range(1e-4, 1e-2)
+    Range(minimum=0.0001, maximum=0.01)
     """
 
     minimum: float

@@ -72,7 +72,7 @@ def predictions(model, digits, task, passes, seed=0):
         digits.x_test,
         digits.y_test,
         task,
-        batch_size=1000,
+        batch_size=1000,  # Does not change what is measured.
         seed=seed,
         split="test",
         clutter_from=digits.x_train,
