@@ -22,6 +22,26 @@ class DigitTask(abc.ABC):
         size: Side of the rendered images in pixels.
         mean: Mean pixel of the rendered images, with black 0 and white 1.
         std: Standard deviation of the same pixels.
+
+    Example:
+
+    A task of one's own, to be given to `TransformedMNIST` as `task`:
+
+    >>> import numpy as np
+    >>> from keras_stn.datasets import DigitTask
+    >>> class Mirrored(DigitTask):
+    ...     name, size, mean, std = "mirrored", 28, 0.1307, 0.3081
+    ...
+    ...     def draw(self, generator, count):
+    ...         return generator.integers(2, size=count)
+    ...
+    ...     def render(self, digits, applied, generator=None, clutter_from=None):
+    ...         flipped = np.where(applied[:, None, None], digits[:, :, ::-1], digits)
+    ...         return self.normalize(np.float32(flipped / 255))
+    >>> digits = np.zeros((2, 28, 28), "uint8")
+    >>> images, mirrored = Mirrored()(digits, np.random.default_rng(0))
+    >>> images.shape
+    (2, 28, 28, 1)
     """
 
     name: str

@@ -49,6 +49,19 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
 
     Raises:
         ValueError: If an argument is not as above.
+
+    Example:
+
+    Noise, other noise in every pass:
+
+    >>> import numpy as np
+    >>> from keras_stn.datasets import PassDataset
+    >>> class Noise(PassDataset):
+    ...     def draw(self, rows, generator):
+    ...         return generator.normal(size=(len(rows), 8, 8, 1)), rows % 2
+    >>> data = Noise(count=6, batch_size=4)
+    >>> [images.shape for images, _ in data]
+    [(4, 8, 8, 1), (2, 8, 8, 1)]
     """
 
     def __init__(

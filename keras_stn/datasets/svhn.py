@@ -15,6 +15,7 @@ from keras_stn.datasets.mnist_tensorflow_datasets import (
 )
 from keras_stn.datasets.svhn_archives import ARCHIVES
 from keras_stn.datasets.svhn_npz import NPZ_NAME, find_npz, read_npz
+from keras_stn.datasets.svhn_rendered import render_numbers
 
 # Without and with `extra`.
 TRAIN_NUMBERS = {
@@ -172,9 +173,6 @@ def _result(arrays, skipped, origin, extra):
 
 
 def _rendered(directory, problem):
-    # Imported here, as it needs fonts that nothing else does.
-    from keras_stn.datasets.svhn_rendered import render_numbers
-
     x_train, y_train = render_numbers(RENDERED_TRAIN, seed=0)
     x_test, y_test = render_numbers(RENDERED_TEST, seed=1)
     notice = (

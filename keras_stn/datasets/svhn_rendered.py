@@ -41,7 +41,7 @@ def render_numbers(count, seed):
 
     Example:
 
-    >>> from keras_stn.datasets.svhn_rendered import render_numbers
+    >>> from keras_stn.datasets import render_numbers
     >>> images, labels = render_numbers(2, seed=0)
     >>> images.shape, labels.shape
     ((2, 64, 64, 3), (2, 5))

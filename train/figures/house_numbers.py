@@ -4,8 +4,7 @@ import keras
 import numpy as np
 
 from keras_stn.analysis import image_theta
-from keras_stn.datasets import HouseNumbers
-from keras_stn.datasets.svhn_rendered import render_numbers
+from keras_stn.datasets import HouseNumbers, render_numbers
 from keras_stn.ops import affine_sample
 from keras_stn.plotting import image_rows
 from train.figures.picture import write_picture
