@@ -94,3 +94,9 @@ def test_says_what_is_wrong_before_it_begins():
     )
     with pytest.raises(ValueError, match="of a known size.*Build it with an `Input`"):
         gap_by_depth(anywhere, images, turn, search=False)
+
+
+def test_layers_of_a_model_that_is_not_built():
+    model = keras.Sequential([keras.layers.Conv2D(2, 3)])
+    with pytest.raises(ValueError, match="Sequential model that has been built"):
+        feature_layers(model)

@@ -6,6 +6,8 @@ from keras.src.testing import TestCase
 import keras_stn
 from keras_stn.layers import AffineGrid
 from tests import oracle
+from tests.compilation import compile_function
+from tests.gradients import gradient_of, numeric_gradient, weighted_sum
 
 
 class AffineGridTest(TestCase):
@@ -45,3 +47,26 @@ def test_rejects_bad_size():
 def test_rejects_bad_theta():
     with pytest.raises(ValueError, match=r"theta.shape=\(2, 5\)"):
         AffineGrid(4)(np.zeros((2, 5), "float32"))
+
+
+def test_gradient_and_jit():
+    generator = np.random.default_rng(1)
+    theta = generator.normal(size=(2, 2, 3)).astype("float32")
+    weights = generator.normal(size=(2, 5, 7, 2))
+    layer = AffineGrid((5, 7))
+    expected = numeric_gradient(
+        lambda theta: np.sum(weights * oracle.affine_grid(theta, (5, 7))), theta, 1e-3
+    )
+
+    def gradient(theta):
+        return gradient_of(lambda theta: weighted_sum(weights, layer(theta)))(theta)[0]
+
+    np.testing.assert_allclose(
+        keras_ops.convert_to_numpy(gradient(keras_ops.convert_to_tensor(theta))),
+        expected,
+        atol=1e-4,
+    )
+    compiled = compile_function(gradient)(theta)
+    np.testing.assert_allclose(
+        keras_ops.convert_to_numpy(compiled), expected, atol=1e-4
+    )

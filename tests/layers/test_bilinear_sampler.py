@@ -5,6 +5,9 @@ from keras.src.testing import TestCase
 
 from keras_stn.layers import AffineGrid, BilinearSampler
 from tests import oracle
+from tests.compilation import compile_function
+from tests.gradients import gradient_of, numeric_gradient, weighted_sum
+from tests.ops.cases import SMALL_IMAGES, SMALL_SIZE, WEIGHTS, off_lattice_thetas
 
 
 class BilinearSamplerTest(TestCase):
@@ -85,3 +88,30 @@ def test_rejects_other_batch_size():
 def test_rejects_unknown_fill_mode():
     with pytest.raises(ValueError, match="Received: fill_mode='zeros'"):
         BilinearSampler(fill_mode="zeros")
+
+
+def test_gradients_and_jit():
+    images = SMALL_IMAGES
+    grid = oracle.affine_grid(off_lattice_thetas(), SMALL_SIZE).astype("float32")
+    layer = BilinearSampler("nearest", data_format="channels_last")
+
+    def scalar(images, grid):
+        warped = oracle.grid_sample(images, grid, fill_mode="nearest")
+        return np.sum(WEIGHTS * warped)
+
+    expected = (
+        numeric_gradient(lambda images: scalar(images, grid), images, 1e-3),
+        numeric_gradient(lambda grid: scalar(images, grid), grid, 1e-4),
+    )
+
+    def both(images, grid):
+        return gradient_of(
+            lambda images, grid: weighted_sum(WEIGHTS, layer([images, grid]))
+        )(images, grid)
+
+    eager = both(*map(keras.ops.convert_to_tensor, (images, grid)))
+    for found in (eager, compile_function(both)(images, grid)):
+        for one, of in zip(found, expected, strict=True):
+            np.testing.assert_allclose(
+                keras.ops.convert_to_numpy(one), of, rtol=1e-3, atol=1e-3
+            )

@@ -85,3 +85,8 @@ def test_takes_the_weights_of_keras_layer(tmp_path):
         rtol=0,
         atol=1e-6,
     )
+
+
+def test_errors_are_those_of_keras():
+    with pytest.raises(ValueError, match="filters"):
+        Conv2D(0, 3)

@@ -45,3 +45,8 @@ def test_is_keras_layer(options):
         for layer in (ours, keras_own)
     )
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_errors_are_those_of_keras():
+    with pytest.raises(ValueError, match="pool_size"):
+        MaxPooling2D(0)

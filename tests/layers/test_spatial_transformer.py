@@ -6,6 +6,9 @@ from keras.src.testing import TestCase
 
 import keras_stn
 from keras_stn import SpatialTransformer, transforms
+from tests import oracle
+from tests.gradients import gradients, numeric_gradient, weighted_sum
+from tests.ops.cases import SMALL_IMAGES, SMALL_SIZE, WEIGHTS, off_lattice_thetas
 
 CHANNELS_LAST = {"data_format": "channels_last"}
 
@@ -475,3 +478,49 @@ def test_a_network_with_two_outputs():
         )
         with pytest.raises(ValueError, match="must return one tensor.*'two', which"):
             layer(images())
+
+
+def test_matches_the_oracle_with_its_gradient():
+    """From the weights of its own layer to the warped images."""
+    layer = SpatialTransformer(
+        layers.Flatten(), output_size=SMALL_SIZE, data_format="channels_last"
+    )
+    layer.build(SMALL_IMAGES.shape)
+    # Of the bias alone, as a new layer's kernel is zero; it is added to the identity.
+    identity = np.eye(2, 3, dtype="float32")
+    bias = (off_lattice_thetas()[0] - identity).reshape(6)
+    names = [variable.path.split("/")[-1] for variable in layer.trainable_variables]
+    assert names == ["kernel", "bias"]
+    kernel = keras.ops.convert_to_numpy(layer.trainable_variables[0])
+    assert not kernel.any()
+
+    def expected_of(bias):
+        theta = identity + np.reshape(bias, (1, 2, 3))
+        theta = np.tile(theta, (len(SMALL_IMAGES), 1, 1))
+        return oracle.affine_sample(SMALL_IMAGES, theta, size=SMALL_SIZE)
+
+    def call(kernel, bias):
+        return layer.stateless_call([kernel, bias], [], SMALL_IMAGES)[0]
+
+    found = keras.ops.convert_to_numpy(
+        call(*map(keras.ops.convert_to_tensor, (kernel, bias)))
+    )
+    np.testing.assert_allclose(found, expected_of(bias), atol=1e-5)
+    to_kernel, to_bias = gradients(
+        lambda kernel, bias: weighted_sum(WEIGHTS, call(kernel, bias)), kernel, bias
+    )
+    expected = numeric_gradient(
+        lambda bias: np.sum(WEIGHTS * expected_of(bias)), bias, 1e-4
+    )
+    np.testing.assert_allclose(to_bias, expected, rtol=2e-3, atol=2e-3)
+    # Each image's share of that, times what the layer is given.
+    of_each = [
+        numeric_gradient(
+            lambda bias, i=i: np.sum(WEIGHTS[i] * expected_of(bias)[i]), bias, 1e-4
+        )
+        for i in range(len(SMALL_IMAGES))
+    ]
+    features = SMALL_IMAGES.reshape(len(SMALL_IMAGES), -1)
+    np.testing.assert_allclose(
+        to_kernel, features.T @ np.array(of_each), rtol=2e-3, atol=2e-3
+    )

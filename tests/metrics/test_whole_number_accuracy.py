@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_stn.metrics import WholeNumberAccuracy
+from tests.compilation import compile_function
 
 GENERATOR = np.random.default_rng(0)
 
@@ -70,3 +71,18 @@ def test_shapes_that_do_not_belong_together(true_shape, predicted_shape):
         WholeNumberAccuracy().update_state(
             np.zeros(true_shape, "int32"), np.zeros(predicted_shape, "float32")
         )
+
+
+def test_compiles():
+    labels = GENERATOR.integers(0, 11, (40, 5))
+    guessed = labels.copy()
+    guessed[:10, 0] = (guessed[:10, 0] + 1) % 11
+    metric = WholeNumberAccuracy()
+    state = [keras.ops.convert_to_numpy(one) for one in metric.variables]
+    update = compile_function(
+        lambda *tensors: metric.stateless_result(
+            metric.stateless_update_state(list(tensors[2:]), *tensors[:2])
+        )
+    )
+    found = update(labels, logits_for(guessed), *state)
+    assert float(found) == pytest.approx(0.75)

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_stn.models import mnist
+from keras_stn.models import mnist, pose
+from tests.compilation import compile_function
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,24 @@ def test_rejects_unknown_localisation():
 def test_rejects_a_localisation_network_that_does_not_fit():
     with pytest.raises(ValueError, match="'cnn' does not fit.*'fcn' reads anything"):
         mnist("stn_c1", localization="cnn")
+
+
+@pytest.mark.parametrize("variant", ["cnn", "stn_c1", "stn_sl1"])
+def test_compiles_as_a_whole(variant):
+    """One XLA program, as on an accelerator; the part that predicts theta too."""
+    model = mnist(variant, localization="fcn") if variant != "cnn" else mnist(variant)
+    images = np.random.default_rng(0).normal(size=(2, 28, 28, 1)).astype("float32")
+    functions = [model]
+    if variant != "cnn":
+        bias = model.get_layer("spatial_transformer").trainable_variables[-1]
+        bias.assign([-0.1, 0.3, 0.1, -0.2, 0.1, -0.1])
+        functions.append(pose(model))
+    for function in functions:
+        found = compile_function(lambda images, of=function: of(images))(images)
+        expected = function(images)
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(found),
+            keras.ops.convert_to_numpy(expected),
+            rtol=1e-3,
+            atol=1e-4,
+        )

@@ -439,3 +439,27 @@ def test_identity_of_nothing(arguments, message):
 def test_identity_for_a_batch_of_unknown_size():
     count = keras.ops.shape(np.zeros((3, 4)))[0]
     assert ops.identity_theta(count).shape == (3, 2, 3)
+
+
+@pytest.mark.parametrize("convert", [ops.theta_to_pixels, ops.theta_from_pixels])
+def test_gradient_of_pixel_conversions(convert):
+    """Linear in theta's entries, but for what is added: the difference is exact."""
+    weights = np.random.default_rng(0).normal(size=(2, 2, 3))
+
+    def scalar(theta):
+        return weighted_sum(weights, convert(theta, (12, 17), (5, 9)))
+
+    (found,) = gradients(scalar, THETAS[:2])
+    expected = numeric_gradient(
+        lambda theta: float(scalar(theta)), THETAS[:2].astype("float64"), 1e-2
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_identity_compiles():
+    compiled = compile_function(
+        lambda images: ops.identity_theta(keras.ops.shape(images)[0])
+    )
+    for count in (2, 5):
+        found = to_numpy(compiled(np.zeros((count, 4), "float32")))
+        np.testing.assert_array_equal(found, np.tile(np.eye(2, 3), (count, 1, 1)))
