@@ -148,7 +148,8 @@ def make_experiment(arguments=None):
 def draw_alignment(model, numbers):
     """Draws test numbers above, and below what theta makes of the image.
 
-    Also where a feature map is warped, theta is applied to the image.
+    Also where a feature map is warped, theta is applied to the image, in the image's
+    coordinates.
 
     Args:
         model: One of the paper's networks.
@@ -169,7 +170,7 @@ def draw_alignment(model, numbers):
     images, _ = data.draw(rows, None)
     shown = {"input": images}
     if model.name != "cnn":
-        theta = keras_stn.models.pose(model).predict(images, verbose=0)
+        theta = keras_stn.analysis.image_theta(model, images)
         aligned = keras_stn.ops.affine_sample(
             images, theta, data_format="channels_last"
         )
