@@ -12,7 +12,13 @@ import numpy as np
 from keras_stn.callbacks import ThetaMonitor
 from keras_stn.models.transformers import transformers
 from train import platform, workers
-from train.callbacks import ErrorAndSpeed, SaveProgress, StopOnNaN
+from train.callbacks import (
+    EpochSeeds,
+    ErrorAndSpeed,
+    SaveProgress,
+    StopOnNaN,
+    epoch_of,
+)
 from train.export import check_exportable, export
 from train.failures import exit_status
 from train.feeding import feed
@@ -34,6 +40,7 @@ class Experiment:
         settings: All that identifies the run beside the config, for `config.json`.
         source: Where the data came from, one sentence.
         sizes: Number of training and of test images.
+        fingerprint: Tells the data from others: see `train.selection.fingerprint`.
         is_full_data: False if the data are a part of the data set or a stand-in.
         has_few_images: Whether the config's `sample_epochs` is the length, for lack of
             the data set.
@@ -51,6 +58,7 @@ class Experiment:
     settings: dict
     source: str
     sizes: tuple[int, int]
+    fingerprint: str
     is_full_data: bool
     has_few_images: bool
     build_model: Callable[[], keras.Model]
@@ -115,7 +123,7 @@ def run(experiment, config, options):
 
 
 def _run(experiment, config, options, directory, strategy):
-    identity = {**config, **experiment.settings}
+    identity = {**config, **experiment.settings, "data": experiment.fingerprint}
     if options.test_only:
         model, history = _trained(directory)
         directory.check_same(identity)
@@ -139,9 +147,7 @@ def _run(experiment, config, options, directory, strategy):
             directory.start(identity)
         directory.write_json(directory.plan, {"steps": steps, "epochs": epochs})
         _print_plan(experiment, config, model, directory, strategy, steps, epochs)
-        model, history = _train(
-            experiment, config, model, directory, strategy, steps, epochs
-        )
+        model, history = _train(experiment, config, model, directory, strategy, epochs)
         if strategy.is_distributed:
             model = None  # It is tested on one device.
     workers.part_ways()
@@ -186,13 +192,13 @@ def _length(experiment, config):
     return steps, config["sample_epochs" if experiment.has_few_images else "epochs"]
 
 
-def _train(experiment, config, model, directory, strategy, steps, epochs):
+def _train(experiment, config, model, directory, strategy, epochs):
     """Trains from the start or from the checkpoint; returns model and history."""
     first_epoch, history = 0, []
     if directory.checkpoint.exists():
         with strategy.scope():
             model = _load(directory.checkpoint)
-        first_epoch = int(model.optimizer.iterations.numpy()) // steps
+        first_epoch = epoch_of(directory.checkpoint)
         history = directory.read_json(directory.history)[:first_epoch]
         print(f"Resumed after epoch {first_epoch} of {epochs}.")
     data = experiment.training_data(first_epoch)
@@ -215,6 +221,7 @@ def _train(experiment, config, model, directory, strategy, steps, epochs):
 
 def _callbacks(experiment, config, model, directory, strategy, history):
     callbacks = [
+        EpochSeeds(experiment.settings["seed"]),
         StopOnNaN(),
         ErrorAndSpeed(config["batch_size"], experiment.error_percent),
     ]

@@ -16,7 +16,7 @@ from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.plotting import image_rows
 from train.experiment import Experiment, main
 from train.options import make_parser, read_config, set_precision
-from train.selection import select
+from train.selection import fingerprint, select
 
 LOCALIZATIONS = ("cnn", "fcn", "cnn-m", "cnn-t", "cnn-s")
 
@@ -128,6 +128,7 @@ def make_experiment(arguments=None):
         settings=settings,
         source=digits.source,
         sizes=(len(digits.x_train), len(digits.x_test)),
+        fingerprint=fingerprint(digits),
         is_full_data=digits.complete,
         has_few_images=not whole.complete,
         build_model=build_model,

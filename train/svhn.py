@@ -16,7 +16,7 @@ from keras_stn.plotting import image_rows
 from train import platform
 from train.experiment import Experiment, main
 from train.options import make_parser, positive_float, read_config, set_precision
-from train.selection import select
+from train.selection import fingerprint, select
 
 LOCALIZATIONS = ("svhn", "svhn-small")
 # Five cross-entropies are added up; Keras takes their mean.
@@ -131,6 +131,7 @@ def make_experiment(arguments=None):
         settings=settings,
         source=numbers.source,
         sizes=(len(numbers.x_train), len(numbers.x_test)),
+        fingerprint=fingerprint(numbers),
         is_full_data=numbers.complete,
         has_few_images=not whole.complete,
         build_model=build_model,

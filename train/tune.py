@@ -87,7 +87,7 @@ def _search(options, experiment, config, directory):
         options.seed,
         dimensions(options),
     )
-    identity = _identity(options, config, data)
+    identity = _identity(options, config, data, experiment)
     if role() != "worker":
         if options.resume:
             directory.check_same(identity)
@@ -120,13 +120,14 @@ def _name(options):
     )
 
 
-def _identity(options, config, data):
+def _identity(options, config, data, experiment):
     """What must be the same for a search to go on. Its length may change."""
     names = ("dataset", "task", "width", "dropout", "algorithm", "seed")
     return {
         **{name: getattr(options, name) for name in names},
         "config": config,
         "mixed_precision": options.mixed_precision,
+        "data": experiment.fingerprint,
         "training_images": len(data.training_rows),
         "validation_images": len(data.validation_rows),
         # As it is read from JSON, where tuples are lists.

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+from train import experiment
+from train.callbacks import SaveProgress
 from train.experiment import main
 from train.svhn import make_experiment
 
@@ -27,6 +29,46 @@ def train(*arguments):
     return main(make_experiment, [str(argument) for argument in arguments])
 
 
+def test_dropout_goes_on_as_if_never_interrupted(small_run, tmp_path, monkeypatch):
+    arguments = [*small_run, "--variant", "stn_c3", "--epochs", "3"]
+    arguments += ["--dropout", "0.3"]
+    whole = tmp_path / "whole"
+    assert train(*arguments, "--run-dir", whole) == 0
+
+    class Interrupted(SaveProgress):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "SaveProgress", Interrupted)
+        assert train(*arguments) == 130
+    assert train(*arguments, "--resume") == 0
+    run = tmp_path / "run"
+    assert len(json.loads((run / "history.json").read_text())) == 3
+    for resumed, expected in zip(
+        *(
+            keras.saving.load_model(folder / "model.keras").get_weights()
+            for folder in (run, whole)
+        ),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(resumed, expected)
+
+
+def test_other_numbers_are_another_run(small_run, tmp_path, capsys):
+    assert train("--variant", "cnn", *small_run, "--epochs", "1") == 0
+    result = (tmp_path / "run" / "result.json").read_text()
+    content = dict(np.load(small_run[1]))
+    other = tmp_path / "other.npz"
+    np.savez(other, **{**content, "y_test": np.roll(content["y_test"], 1, axis=0)})
+    arguments = [*small_run, "--variant", "cnn", "--epochs", "1", "--data-dir", other]
+    for how in ("--resume", "--test-only"):
+        assert train(*arguments, how) == 2
+        assert "other options" in capsys.readouterr().err
+    assert (tmp_path / "run" / "result.json").read_text() == result
+
+
 def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
     assert train("--variant", "stn_sl3", *small_run) == 0
     run_dir = tmp_path / "run"
@@ -44,9 +86,9 @@ def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
     assert "numbers.npz" in printed and "Not the full data set" in printed
 
     # The error is that of the saved model on the whole numbers.
-    _, _, experiment = make_experiment(small_run)
+    _, _, made = make_experiment(small_run)
     model = keras.saving.load_model(run_dir / "model.keras")
-    images, labels = experiment.test_data(0)[0]
+    images, labels = made.test_data(0)[0]
     digits = model.predict(images, verbose=0).argmax(-1)
     wrong = 100 * np.mean(np.any(digits != labels, axis=1))
     assert result["error"] == pytest.approx(wrong, abs=1e-3)
