@@ -302,6 +302,18 @@ def as_complex(real, imaginary):
     return ops.view_as_complex(ops.stack([real, imaginary], axis=-1))
 
 
+def matmul(first, second):
+    """The product of matrices, also of complex ones in double precision.
+
+    On TensorFlow `keras.ops.matmul` rounds those to single precision.
+    """
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.matmul(first, second)
+    return ops.matmul(first, second)
+
+
 def gather_rows(rows, indices):
     """Takes rows of each batch element by its own indices.
 

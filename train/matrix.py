@@ -1,9 +1,12 @@
 """Many runs, each once: skips what is finished, goes on with what was interrupted."""
 
 import collections
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -50,14 +53,20 @@ class Job(NamedTuple):
         return self.path.with_name(f"{self.path.name}.log")
 
     def fraction_done(self):
-        """How much of the training is behind it, by finished epochs."""
+        """How much of the training is behind it, by finished epochs.
+
+        Nothing where that cannot be read: the run itself says what is wrong.
+        """
         directory = self.directory
         if directory.result.exists():
             return 1.0
         if not (directory.plan.exists() and directory.history.exists()):
             return 0.0
-        epochs = directory.read_json(directory.plan)["epochs"]
-        return min(1.0, len(directory.read_json(directory.history)) / epochs)
+        try:
+            epochs = directory.read_json(directory.plan)["epochs"]
+            return min(1.0, len(directory.read_json(directory.history)) / epochs)
+        except (ValueError, KeyError, TypeError):
+            return 0.0
 
     def start(self, cores):
         """Starts it as a process that is held to some cores, where that is possible."""
@@ -101,7 +110,8 @@ def run_matrix(jobs, workers=1, show=print):
         The names of the runs that failed. The others were run all the same.
 
     Raises:
-        KeyboardInterrupt: If interrupted; by then the runs have ended too.
+        KeyboardInterrupt: If interrupted or told to end; by then the runs have ended
+            too.
     """
     waiting = collections.deque(job for job in jobs if not job.is_finished)
     skipped = len(jobs) - len(waiting)
@@ -115,7 +125,8 @@ def run_matrix(jobs, workers=1, show=print):
 
     def ended(job, process, cores):
         shares.append(cores)
-        if process.returncode == 0 and job.is_finished:
+        # Its result alone counts: another process may have finished it meanwhile.
+        if job.is_finished:
             result = job.directory.read_json(job.directory.result)
             show(f"{job.name}: {result['error']:.2f} %, {result['minutes']:.1f} min")
         else:
@@ -130,7 +141,7 @@ def run_matrix(jobs, workers=1, show=print):
     )
     left = list(waiting)
     try:
-        with bar:
+        with bar, _interrupted_by_signals():
             while waiting or running:
                 if waiting and shares and _have_begun(running):
                     job, cores = waiting.popleft(), shares.popleft()
@@ -154,6 +165,26 @@ def run_matrix(jobs, workers=1, show=print):
     finally:
         _end(process for process, _ in running.values())
     return failed
+
+
+@contextlib.contextmanager
+def _interrupted_by_signals():
+    """Takes what a batch system ends programs by for Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    names = ("SIGTERM", "SIGHUP")
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {one: signal.signal(one, interrupt) for one in signals}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _have_begun(running):

@@ -163,6 +163,8 @@ def _name(options, parser):
     ]
     if options.batch_norm:
         changed.append("batch_norm")
+    if options.mixed_precision != "none":
+        changed.append(options.mixed_precision)
     parts = ["mnist", options.task, options.variant, *changed, f"seed{options.seed}"]
     return "-".join([*parts, *(["validation"] if options.validation_split else [])])
 
@@ -202,7 +204,11 @@ def example_images(digits, task):
         float32 array of shape `(images, height, width, 1)`, as the networks take them,
         and what was applied to each.
     """
-    first = [np.flatnonzero(digits.y_test == label)[0] for label in _EXAMPLE_LABELS]
+    there = np.unique(digits.y_test)
+    labels = [label for label in _EXAMPLE_LABELS if label in there]
+    # Others, where these are not among what is tested on.
+    labels = labels or there[: len(_EXAMPLE_LABELS)]
+    first = [np.flatnonzero(digits.y_test == label)[0] for label in labels]
     applied = _EXAMPLES[task.name]
     applied, count = (
         np.tile(np.asarray(applied, "float32").T, len(first)).T,

@@ -43,12 +43,14 @@ _RANGES = {
 }
 
 # Entries that the command line may set instead.
-_OVERRIDES = (
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "localization_lr_multiplier",
-    "train_images",
+OVERRIDES = frozenset(
+    {
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "localization_lr_multiplier",
+        "train_images",
+    }
 )
 
 
@@ -158,7 +160,7 @@ def read_config(dataset, options, tasks=()):
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"The config {path} is not valid TOML: {error}") from error
     config = _merge_task(config, tasks, getattr(options, "task", None), path)
-    for name in _OVERRIDES:
+    for name in OVERRIDES:
         value = getattr(options, name)
         if value is not None:
             config[name] = value
@@ -176,10 +178,15 @@ def recipe_name(options):
         options: What the parser of `make_parser` returned.
 
     Returns:
-        A string such as `"laptop"`, or `"laptop-changed"`.
+        A string such as `"laptop"`, or `"laptop-changed"`. A file of one's own has
+        never the name of one that comes with the scripts: `"laptop-own"`.
     """
-    is_changed = any(getattr(options, name) is not None for name in _OVERRIDES)
-    return Path(options.config).stem + ("-changed" if is_changed else "")
+    is_changed = any(getattr(options, name) is not None for name in OVERRIDES)
+    name = Path(options.config).stem
+    if Path(options.config).suffix == ".toml":
+        shipped = {path.stem.split("_", 1)[1] for path in CONFIG_FOLDER.glob("*.toml")}
+        name += "-own" if name in shipped else ""
+    return name + ("-changed" if is_changed else "")
 
 
 def set_precision(options):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from train.options import CONFIG_ENTRIES
+from train.options import CONFIG_ENTRIES, OVERRIDES
 from train.store import RESULT_FOLDER, without_paths
 from train.table import title_of
 
@@ -21,10 +21,12 @@ class Row(NamedTuple):
     Attributes:
         cell: A `train.table.Cell`.
         results: What `result.json` of its runs holds, a list in the order of the seeds.
+        is_shipped: Whether they are those of `train/results`, for lack of runs here.
     """
 
     cell: object
     results: list
+    is_shipped: bool = False
 
     @property
     def errors(self):
@@ -51,40 +53,78 @@ def collect(table, budget, runs_dir=None, stored=RESULT_FOLDER, seeds=None):
     Args:
         table: A `train.table.Table`.
         budget: Name of the budget.
-        runs_dir: Folder of run directories; None for none. A run in it takes the place
-            of a stored one with the same seed.
-        stored: Folder of results as `train.store` writes them; None for none.
+        runs_dir: Folder of run directories; None for none.
+        stored: Folder of results as `train.store` writes them; None for none. Of a cell
+            that has runs in `runs_dir` they are left out: the two are not mixed.
         seeds: Only the first so many; None for all.
 
     Returns:
         A list of `Row`, one for each cell of the table.
     """
-    paths, recipe = [], table.budgets[budget].recipe
-    if stored is not None:
-        paths += sorted((Path(stored) / recipe).glob("*.json"))
+    shipped = _read(Path(stored).glob("*/*.json")) if stored is not None else []
+    here = []
     if runs_dir is not None:
-        paths += sorted((Path(runs_dir) / budget).glob("*/result.json"))
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        here = _read((Path(runs_dir) / budget).glob("*/result.json"))
     rows = []
     for cell in table.cells:
-        by_seed = {
-            result["seed"]: result
-            for result in found
-            if _is_of(cell, result["config"])
-            and result["recipe"] == recipe
-            and (seeds is None or result["seed"] < seeds)
-        }
-        rows.append(Row(cell, [by_seed[seed] for seed in sorted(by_seed)]))
+        own, others = (
+            _by_seed(cell, table.budgets[budget], results, seeds)
+            for results in (here, shipped)
+        )
+        is_shipped = runs_dir is not None and not own and bool(others)
+        rows.append(Row(cell, own or others, is_shipped))
     return rows
 
 
-def _is_of(cell, config):
-    """Whether a run with that config is one of a cell."""
-    # On held-out digits an error is another thing.
-    is_validation = bool(config.get("validation_split"))
-    return is_validation == ("validation_split" in cell.key) and all(
-        str(config.get(name)) == value for name, value in cell.key.items()
+def _read(paths):
+    """The results that can be read; the others are named."""
+    results = []
+    for path in sorted(paths):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            print(f"Left out, as it is not valid JSON: {path} ({error})")
+            continue
+        # Others are searches, or the numbers behind a figure.
+        if "recipe" in content:
+            results.append(content)
+    return results
+
+
+def _by_seed(cell, budget, results, seeds):
+    found = {
+        result["seed"]: result
+        for result in results
+        if _is_of(cell, budget, result) and (seeds is None or result["seed"] < seeds)
+    }
+    return [found[seed] for seed in sorted(found)]
+
+
+def _is_of(cell, budget, result):
+    """Whether a result is of a cell: of that network, trained by that recipe."""
+    settings = {**cell.settings, **budget.settings, **cell.key}
+    recipe = settings.pop("config")
+    settings.pop("test_passes", None)
+    if not OVERRIDES.isdisjoint(settings):
+        recipe += "-changed"
+    config = result["config"]
+    return result["recipe"] == recipe and all(
+        _is_same(config.get(name), value)
+        for name, value in settings.items()
+        # A run of an earlier version may not say all, and a CNN has no localisation.
+        if name in cell.key or config.get(name) is not None
     )
+
+
+def _is_same(value, text):
+    """Whether an entry of a config is what a command line or a table says."""
+    if isinstance(value, bool) or isinstance(text, bool) or value is None:
+        return value == text
+    return float(value) == float(text) if _is_number(value) else value == text
+
+
+def _is_number(value):
+    return isinstance(value, int | float)
 
 
 def as_text(table, rows):
@@ -123,6 +163,7 @@ def as_json(table, rows):
                 "ours": _number(row.mean),
                 "standard_error": _number(row.standard_error),
                 "errors": {result["seed"]: result["error"] for result in row.results},
+                "is_shipped": row.is_shipped,
             }
             for row in rows
         ],
@@ -163,7 +204,16 @@ def notes(table, rows):
         {without_paths(one["data"]) for one in results if not one["is_full_data"]}
     )
     lines += _mixed_recipes(rows)
+    shipped = [_name_of(row) for row in rows if row.is_shipped]
+    if shipped:
+        lines.append(f"From train/results, not run here: {', '.join(shipped)}.")
     return lines + [line for order in table.orders for line in _verdict(order, rows)]
+
+
+def _name_of(row):
+    task, network = row.cell.key.get("task"), title_of(row.cell.key["variant"])
+    words = [*([task] if task else []), network]
+    return " ".join([*words, *([row.cell.choice] if row.cell.choice else [])])
 
 
 def _mixed_recipes(rows):

@@ -71,8 +71,8 @@ def main(arguments=None):
         arguments: Instead of the command line's.
 
     Returns:
-        The exit status: 0, 1 if a run failed, 2 if something asked for cannot be done,
-        130 if interrupted.
+        The exit status: 0, 1 if a run, a table or a figure failed, 2 if something
+        asked for cannot be done, 130 if interrupted.
     """
     options = make_parser().parse_args(arguments)
     wanted = [*PAPER_TABLES, *FIGURES] if "all" in options.what else options.what
@@ -87,7 +87,12 @@ def main(arguments=None):
             jobs = {job.name: job for what in wanted for job in _jobs(what, options)}
             failed = run_matrix(list(jobs.values()), options.jobs)
         for what in wanted:
-            (_report if what in TABLES else _draw)(what, options)
+            try:
+                (_report if what in TABLES else _draw)(what, options)
+            except (ValueError, OSError) as error:
+                # The others may do.
+                print(f"\n{what} was not made: {error}", file=sys.stderr)
+                failed.append(what)
         if failed:
             print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
         return 1 if failed else 0
@@ -161,7 +166,8 @@ def _draw(name, options):
     if missing:
         notice = f"{name} lacks runs that are not finished: {', '.join(missing)}."
         if len(missing) == len(jobs):
-            raise ValueError(f"{notice} Repeat the command without --report-only.")
+            cure = " Repeat the command without --report-only."
+            raise ValueError(notice + (cure if options.report_only else ""))
         print(notice)
         jobs = {key: job for key, job in jobs.items() if job.is_finished}
     folder = _folder(options)

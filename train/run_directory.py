@@ -127,6 +127,10 @@ class RunDirectory:
             if path.is_dir():
                 # Unlike a file, a folder takes no other's place while that is there.
                 os.replace(path, former)
+            if unfinished.is_file():
+                # Or a power cut may leave an empty file by that name.
+                with open(unfinished, "rb+") as file:
+                    os.fsync(file)
             os.replace(unfinished, path)
         finally:
             _remove(unfinished)

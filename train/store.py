@@ -18,7 +18,7 @@ from train.run_directory import RunDirectory
 RESULT_FOLDER = Path(__file__).parent / "results"
 
 
-def store(run_dir, folder=RESULT_FOLDER):
+def store(run_dir, folder=RESULT_FOLDER, replace=False):
     """Copies result and picture of a run, without the paths of the machine.
 
     What `--export` found out is added to the result. Pictures of real house numbers
@@ -27,12 +27,14 @@ def store(run_dir, folder=RESULT_FOLDER):
     Args:
         run_dir: The folder of a finished run.
         folder: Where to: into a folder of it for each recipe.
+        replace: Whether to replace the result of another experiment.
 
     Returns:
         The path of the stored result.
 
     Raises:
-        ValueError: If the run is not finished, or it is a search.
+        ValueError: If the run is not finished, it is a search, or another experiment
+            is stored by that name.
     """
     directory = RunDirectory(run_dir)
     if not directory.result.exists():
@@ -49,10 +51,28 @@ def store(run_dir, folder=RESULT_FOLDER):
     folder = folder / result["recipe"]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result['name']}.json"
+    if path.exists() and not replace:
+        _check_same(path, result)
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if result["config"]["dataset"] != "svhn":
         shutil.copyfile(directory.alignment, path.with_suffix(".png"))
     return path
+
+
+def _check_same(path, result):
+    """Raises if what is stored there is of another experiment."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    differences = [
+        f"{name}: {stored[part][name]!r} there, {result[part][name]!r} now"
+        for part in ("config", "images")
+        for name in sorted(stored.get(part, {}).keys() & result.get(part, {}).keys())
+        if stored[part][name] != result[part][name]
+    ]
+    if differences:
+        raise ValueError(
+            f"{path.name} is stored already, of another experiment. "
+            f"{'; '.join(differences)}. Replace it by --replace."
+        )
 
 
 def without_paths(text):
@@ -67,11 +87,14 @@ def main(arguments=None):
         description="Keep the results of finished runs in train/results.",
     )
     parser.add_argument("run_dir", nargs="+", help="the folder of a finished run")
+    parser.add_argument(
+        "--replace", action="store_true", help="also results of other experiments"
+    )
     options = parser.parse_args(arguments)
 
     def work():
         for run_dir in options.run_dir:
-            print(store(run_dir))
+            print(store(run_dir, replace=options.replace))
 
     return exit_status(work, "Repeat the command to store the rest.")
 

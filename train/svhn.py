@@ -126,8 +126,7 @@ def make_experiment(arguments=None):
         "seed": options.seed,
     }
     experiment = Experiment(
-        name=f"svhn-{options.variant}-width{options.width:g}-seed{options.seed}"
-        + ("-validation" if options.validation_split else ""),
+        name=_name(options, parser),
         settings=settings,
         source=numbers.source,
         sizes=(len(numbers.x_train), len(numbers.x_test)),
@@ -144,6 +143,22 @@ def make_experiment(arguments=None):
         draw_alignment=lambda model: draw_alignment(model, numbers),
     )
     return options, config, experiment
+
+
+def _name(options, parser):
+    """Names a run by its network and what is not the default of that."""
+    changed = [
+        getattr(options, name)
+        for name in ("localization", "transform", "mixed_precision")
+        if getattr(options, name) != parser.get_default(name)
+    ]
+    if options.dropout != parser.get_default("dropout"):
+        changed.append(f"dropout{options.dropout:g}")
+    if options.extra:
+        changed.append("extra")
+    parts = ["svhn", options.variant, f"width{options.width:g}", *changed]
+    parts.append(f"seed{options.seed}")
+    return "-".join([*parts, *(["validation"] if options.validation_split else [])])
 
 
 def draw_alignment(model, numbers):

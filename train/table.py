@@ -16,6 +16,8 @@ class Cell(NamedTuple):
         script: The training script, `"train.mnist"` or `"train.svhn"`.
         arguments: Its arguments, without recipe and seed.
         key: What tells its results from those of other cells, a part of their config.
+        settings: What else the config of its results holds: the scripts' defaults, on
+            which the command is silent.
         minutes: Expected minutes of one run on one CPU core with the budget "laptop".
         paper: The paper's error in per cent, or None.
         ours: What the table's file says of our error.
@@ -26,6 +28,7 @@ class Cell(NamedTuple):
     script: str
     arguments: list
     key: dict
+    settings: dict
     minutes: float
     paper: float | None
     ours: str
@@ -34,7 +37,9 @@ class Cell(NamedTuple):
     @property
     def name(self):
         """A name for folders and the screen, such as `mnist-rotation-stn_c1`."""
-        return "-".join(self.key.values())
+        return "-".join(
+            name if value is True else value for name, value in self.key.items()
+        )
 
     @property
     def task_and_variant(self):
@@ -59,7 +64,12 @@ class Budget(NamedTuple):
     @property
     def recipe(self):
         """Name of the recipe."""
-        return self.arguments[self.arguments.index("--config") + 1]
+        return self.settings["config"]
+
+    @property
+    def settings(self):
+        """The arguments as a dict."""
+        return parse_arguments(self.arguments)
 
 
 class Order(NamedTuple):
@@ -110,7 +120,7 @@ def read_table(name, folder=TABLE_FOLDER):
     orders = [
         Order(order["where"], order["variants"]) for order in content.get("orders", [])
     ]
-    cells = [_cell(cell) for cell in content["cells"]]
+    cells = [make_cell(cell, content["settings"]) for cell in content["cells"]]
     return Table(name, content["title"], cells, budgets, orders)
 
 
@@ -119,16 +129,37 @@ def title_of(variant):
     return variant.upper().replace("_", "-")
 
 
-def _cell(content):
+def parse_arguments(arguments):
+    """Options of a command line as a dict: names to texts, or to True for a flag."""
+    found = {}
+    for argument in arguments:
+        if argument.startswith("--"):
+            name = argument.removeprefix("--").replace("-", "_")
+            found[name] = True
+        else:
+            found[name] = argument
+    return found
+
+
+def make_cell(content, settings):
+    """Makes a `Cell` of what a table's file says of it.
+
+    Args:
+        content: The entries of `[[cells]]`.
+        settings: Those of `[settings]`; a dict among them has a value for each task.
+    """
     _, _, script, *arguments = shlex.split(content["command"])
-    names = [name.removeprefix("--").replace("-", "_") for name in arguments[::2]]
+    key = {"dataset": script.removeprefix("train."), **parse_arguments(arguments)}
+    # Some depend on the task.
+    settings = {
+        name: value[key["task"]] if isinstance(value, dict) else value
+        for name, value in settings.items()
+    }
     return Cell(
         script,
         arguments,
-        {
-            "dataset": script.removeprefix("train."),
-            **dict(zip(names, arguments[1::2], strict=True)),
-        },
+        key,
+        settings,
         content["minutes_cpu"],
         content.get("paper"),
         content["ours"],

@@ -40,6 +40,8 @@ class ThetaMonitor(keras.callbacks.Callback):
             of the image.
         layer: The transformer or its name, if the model has several. If the model calls
             it several times, its first call is watched.
+        within: The model within the model that has the transformer, and takes the same
+            images: `model.get_layer("inner")`.
 
     Raises:
         ValueError: If the threshold is not as above; when training starts, if the model
@@ -60,7 +62,7 @@ class ThetaMonitor(keras.callbacks.Callback):
     1.0
     """
 
-    def __init__(self, images, threshold=0.5, layer=None):
+    def __init__(self, images, threshold=0.5, layer=None, within=None):
         super().__init__()
         is_number = isinstance(threshold, int | float | np.number)
         if not is_number or isinstance(threshold, bool) or not 0 <= threshold <= 1:
@@ -71,11 +73,12 @@ class ThetaMonitor(keras.callbacks.Callback):
         self.images = images
         self.threshold = threshold
         self.layer = layer
+        self.within = within
         self._pose = None
 
     def on_train_begin(self, logs=None):
         """Finds the transformer."""
-        self._pose = pose(self.model, self.layer)
+        self._pose = pose(self.within or self.model, self.layer)
         # What is wrong with the images shall not be said after the first epoch only.
         self._predict()
 

@@ -63,7 +63,13 @@ class HouseNumbers(PassDataset):
             int32 of shape `(batch, digits)`.
         """
         del generator
-        images = np.asarray(self.images[rows], np.float32)
+        if isinstance(self.images, np.ndarray):
+            images = self.images[rows]
+        else:
+            # On disk, as h5py wants them: in their order and each once.
+            unique, place = np.unique(rows, return_inverse=True)
+            images = np.asarray(self.images[unique])[place]
+        images = np.asarray(images, np.float32)
         return (images - _MIDDLE) / _HALF_RANGE, self.labels[rows]
 
 

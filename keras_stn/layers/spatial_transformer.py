@@ -140,7 +140,7 @@ class SpatialTransformer(keras.layers.Layer):
         self.data_format = standardize_data_format(data_format)
         if localization is not None:
             self._flatten = keras.layers.Flatten(name=f"{self.name}_flatten")
-            self._regression = keras.layers.Dense(
+            self._regression = _Regression(
                 self.transform.num_parameters,
                 kernel_initializer="zeros",
                 bias_initializer="zeros",
@@ -169,6 +169,8 @@ class SpatialTransformer(keras.layers.Layer):
                 f"{shapes_of(keras.tree.flatten(output))}. Concatenate them, or choose "
                 "one, in the network."
             )
+        if not self._flatten.built:
+            self._flatten.build(output.shape)
         shape = self._flatten.compute_output_shape(output.shape)
         if shape[-1] is None:
             raise ValueError(
@@ -302,6 +304,16 @@ class SpatialTransformer(keras.layers.Layer):
             "A `SpatialTransformer` is called on `images` or on `[images, features]`. "
             f"Received {len(inputs)} inputs, of shapes {received}. If the localisation "
             "network reads several, give them as one: `[images, [first, second]]`."
+        )
+
+
+class _Regression(keras.layers.Dense):
+    """The layer that theta comes from; it stays in float when a model is quantised."""
+
+    def quantize(self, *args, **kwargs):
+        raise NotImplementedError(
+            f"The layer '{self.name}', which theta comes from, stays in float: in "
+            "eight bits theta would move in steps of whole pixels."
         )
 
 

@@ -35,7 +35,8 @@ def find_transformer(model, layer=None):
             f"to name one of several. Received: model '{model.name}' with the "
             f"transformers {names}, layer={layer!r}."
             + "".join(
-                f" There is one within '{name}': give `model.get_layer('{name}')`."
+                f" There is one within '{name}': give `model.get_layer('{name}')` "
+                "in place of the model (`ThetaMonitor` takes it as `within`)."
                 for name in holders
             )
         )

@@ -38,15 +38,17 @@ def affine_sample(
     """Warps images by affine transforms.
 
     The same as `grid_sample(images, affine_grid(theta, size))`, in one function that
-    never stores the grid and whose coordinates are exact for flips, quarter turns and
-    whole-pixel shifts. The warp convention is stated in `keras_stn.ops`. Gradients
-    reach the images and `theta`; see `grid_sample` for what they are at whole pixels.
+    never stores the grid and whose coordinates are exact for flips and quarter turns,
+    and for shifts by whole pixels to the rounding of theta. The warp convention is
+    stated in `keras_stn.ops`. Gradients reach the images and `theta`; see `grid_sample`
+    for what they are at whole pixels.
 
     Args:
         images: Tensor of shape `(batch, height, width, channels)`, or `(batch,
             channels, height, width)` with `data_format="channels_first"`. Any float
-            or integer dtype. A NaN pixel makes NaN of the samples between it and its
-            neighbours; on an edge, also of those that lie beyond it.
+            or integer dtype. A pixel that is NaN or infinite makes NaN of the samples
+            around it, up to those on its eight neighbours and also under the identity;
+            on an edge, also of those that lie beyond it.
         theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`. Cast to float32 unless
             it is float64. NaN and infinite values give what they give in
             `grid_sample`.

@@ -43,11 +43,18 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
 
     def read(index, weight):
         corner = ops.cast(read_pixels(pixels, index), dtype)
-        if fill_mode == "constant" and fill_value != 0:
-            corner = corner - fill_value
         return corner * per_channel(ops.cast(weight, dtype), pixels)
 
     by_x = by_y = 0
+    if fill_mode == "constant" and fill_value != 0:
+        # What is not seen of the image is filled. Not as a difference to each pixel,
+        # which a large fill value would round away: within the image this is zero.
+        for_x = sum(columns.slopes) * sum(rows.weights)
+        for_y = sum(columns.weights) * sum(rows.slopes)
+        by_x, by_y = (
+            per_channel(ops.cast(-fill_value * one, dtype), pixels)
+            for one in (for_x, for_y)
+        )
     for j, indices in enumerate(corner_indices(columns, rows, (height, width))):
         for i, index in enumerate(indices):
             along_x = columns.slopes[i] * rows.weights[j]

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_stn.backend import matmul
+
 
 def extent(side, align_corners):
     """The length in pixels that [-1, 1] spans along a side of `side` pixels."""
@@ -130,8 +132,8 @@ def affine_contraction(gradient, theta, input_size, output_size, align_corners):
     # First along the rows: flattened, the samples before it would be computed in one
     # axis, and with it divisions that keep XLA from vectorising. And complex products:
     # XLA would undo the pairing to form real ones.
-    by_row = ops.matmul(ops.reshape(gradient, (-1, width)), ops.transpose(basis(width)))
-    sums = ops.matmul(basis(height), ops.reshape(by_row, (-1, height, 2)))
+    by_row = matmul(ops.reshape(gradient, (-1, width)), ops.transpose(basis(width)))
+    sums = matmul(basis(height), ops.reshape(by_row, (-1, height, 2)))
     sums = ops.stack([sums[:, 1, 0], sums[:, 0, 1], sums[:, 1, 1]], axis=-1)
     sums = ops.stack([ops.real(sums), ops.imag(sums)], axis=1)
     factors = pixel_matrix(

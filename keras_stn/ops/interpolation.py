@@ -117,7 +117,13 @@ def _bilinear(pixels, x, y, size, fill_mode, fill_value):
             values = values + corner * per_channel(weight, pixels)
     if fill_mode == "constant" and fill_value != 0:
         seen = sum(columns.weights) * sum(rows.weights)
-        values = values + per_channel(ops.cast(1 - seen, dtype), pixels) * fill_value
+        # A choice, so that a large fill value takes nothing from the precision of
+        # values and automatic derivatives within the image.
+        is_inside = ops.logical_and(
+            ops.logical_and(sum(columns.slopes) == 0, sum(rows.slopes) == 0), seen > 0.5
+        )
+        unseen = ops.where(is_inside, 0.0, 1 - seen)
+        values = values + per_channel(ops.cast(unseen, dtype), pixels) * fill_value
     return _cast_to_image(values, keras.backend.standardize_dtype(pixels.dtype))
 
 

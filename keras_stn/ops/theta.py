@@ -367,10 +367,10 @@ def recompose_theta(angle, scale, shear, shift):
     >>> bool(np.allclose(restored, theta))
     True
     """
-    tensors = map(ops.convert_to_tensor, (angle, scale, shear, shift))
-    angle, scale, shear, shift = (
-        ops.cast(tensor, coordinate_dtype(tensor)) for tensor in tensors
-    )
+    tensors = [ops.convert_to_tensor(one) for one in (angle, scale, shear, shift)]
+    dtypes = [coordinate_dtype(tensor) for tensor in tensors]
+    dtype = "float64" if "float64" in dtypes else "float32"
+    angle, scale, shear, shift = (ops.cast(tensor, dtype) for tensor in tensors)
     shapes = [tuple(part.shape) for part in (angle, scale, shear, shift)]
     counts = {shape[0] for shape in shapes if shape} - {None}
     if [len(shape) for shape in shapes] != [1, 2, 1, 2] or not (

@@ -135,3 +135,19 @@ def test_callbacks_behind_it_see_the_statistics(tmp_path):
         callbacks=[ThetaMonitor(IMAGES), logger],
     )
     assert "theta_shift" in (tmp_path / "log.csv").read_text().splitlines()[0]
+
+
+def test_a_transformer_of_a_model_within():
+    inner = keras.Sequential(
+        [keras.Input((8, 8, 1)), SpatialTransformer(layers.Flatten())], name="inner"
+    )
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), inner, layers.Flatten(), layers.Dense(2)]
+    )
+    model.compile("sgd", "mse")
+    images, targets = np.zeros((4, 8, 8, 1), "float32"), np.zeros((4, 2), "float32")
+    with pytest.raises(ValueError, match="within 'inner'.*`ThetaMonitor` takes it as"):
+        model.fit(images, targets, callbacks=[ThetaMonitor(images)], verbose=0)
+    monitor = ThetaMonitor(images, within=model.get_layer("inner"))
+    history = model.fit(images, targets, callbacks=[monitor], verbose=0).history
+    assert history["theta_scale"] == pytest.approx([1.0])

@@ -68,3 +68,19 @@ def test_reads_no_more_than_a_batch():
 def test_errors(images, labels, message):
     with pytest.raises(ValueError, match=message):
         HouseNumbers(images, labels)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_images_in_an_hdf5_file(tmp_path, shuffle):
+    """They are read in their order and each once, or not at all."""
+    h5py = pytest.importorskip("h5py")
+    images = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3)).astype("uint8")
+    labels = np.arange(50).reshape(10, 5) % 10
+    with h5py.File(tmp_path / "numbers.h5", "w") as file:
+        file["images"] = images
+        options = {"batch_size": 4, "prefetch": 0, "shuffle": shuffle}
+        on_disk = HouseNumbers(file["images"], labels, **options)
+        in_memory = HouseNumbers(images, labels, **options)
+        for found, expected in zip(on_disk, in_memory, strict=True):
+            for one, of in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(one, of)

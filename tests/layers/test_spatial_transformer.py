@@ -524,3 +524,27 @@ def test_matches_the_oracle_with_its_gradient():
     np.testing.assert_allclose(
         to_kernel, features.T @ np.array(of_each), rtol=2e-3, atol=2e-3
     )
+
+
+@pytest.mark.parametrize("mode", ["int8", "float8"])
+def test_quantised_models_keep_theta_in_float(mode, tmp_path):
+    network = keras.Sequential([layers.Flatten(), layers.Dense(8, activation="relu")])
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 1)),
+            SpatialTransformer(network, name="transformer"),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+    with pytest.warns(UserWarning, match="'transformer_theta'.*stays in float"):
+        model.quantize(mode)
+    # The rest is not.
+    assert mode in network.layers[-1].dtype_policy.name
+    transformer = model.get_layer("transformer")
+    assert transformer._regression.dtype_policy.name == "float32"
+    batch = images(2, 12, 12)
+    expected = model.predict(batch, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(batch, verbose=0), expected, atol=1e-6)

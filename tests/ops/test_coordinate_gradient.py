@@ -5,12 +5,19 @@ import keras
 import numpy as np
 import pytest
 
+from keras_stn.ops import affine_sample
 from keras_stn.ops.coordinate_gradient import coordinate_gradient
 from keras_stn.ops.interpolation import interpolate
 from tests import oracle
 from tests.compilation import compile_function
-from tests.gradients import gradients, weighted_sum
-from tests.ops.cases import FILL_MODES, FILL_VALUE, IMAGES, to_numpy
+from tests.gradients import gradients, numeric_gradient, weighted_sum
+from tests.ops.cases import (
+    FILL_MODES,
+    FILL_VALUE,
+    IMAGES,
+    off_lattice_thetas,
+    to_numpy,
+)
 
 GENERATOR = np.random.default_rng(4)
 COTANGENT = GENERATOR.normal(size=(8, 6, 7, 2)).astype("float32")
@@ -124,3 +131,43 @@ def test_compiles():
     found = to_numpy(function(IMAGES, X, Y, COTANGENT))
     expected = found_gradient(IMAGES, X, Y, COTANGENT, "mirror")[1]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def theta_gradient(images, theta, **options):
+    (found,) = gradients(
+        lambda theta: keras.ops.sum(
+            keras.ops.square(
+                affine_sample(images, theta, data_format="channels_last", **options)
+            )
+        ),
+        theta,
+    )
+    return found
+
+
+def test_in_double_precision():
+    """As precise as its dtype, also where it goes through complex numbers."""
+    images = np.random.default_rng(0).random((2, 5, 6, 2))
+    theta = off_lattice_thetas().astype("float64")
+    found = theta_gradient(images, theta)
+    if found.dtype != np.float64:
+        pytest.skip("the backend has no double precision here")
+    expected = numeric_gradient(
+        lambda theta: np.sum(oracle.affine_sample(images, theta) ** 2), theta, 1e-6
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_fill_value_that_is_not_read(channels):
+    images = np.random.default_rng(0).random((1, 8, 8, channels), dtype="float32")
+    theta = np.array([[[0.5, 0.1, 0.05], [-0.1, 0.5, 0.02]]], "float32")
+    expected = affine_sample(images, theta, data_format="channels_last")
+    warped = affine_sample(images, theta, fill_value=-1e9, data_format="channels_last")
+    np.testing.assert_array_equal(to_numpy(warped), to_numpy(expected))
+    np.testing.assert_allclose(
+        theta_gradient(images, theta, fill_value=-1e9),
+        theta_gradient(images, theta),
+        rtol=1e-5,
+        atol=1e-5,
+    )

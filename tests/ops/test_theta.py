@@ -463,3 +463,16 @@ def test_identity_compiles():
     for count in (2, 5):
         found = to_numpy(compiled(np.zeros((count, 4), "float32")))
         np.testing.assert_array_equal(found, np.tile(np.eye(2, 3), (count, 1, 1)))
+
+
+def test_parts_of_two_precisions():
+    """An angle from NumPy, in double precision, and tensors in single."""
+    theta = ops.recompose_theta(
+        np.array([0.1]),
+        keras.ops.ones((1, 2)),
+        keras.ops.zeros(1),
+        keras.ops.zeros((1, 2)),
+    )
+    cos, sin = np.cos(0.1), np.sin(0.1)
+    expected = [[[cos, -sin, 0], [sin, cos, 0]]]
+    np.testing.assert_allclose(to_numpy(theta), expected, atol=1e-7)

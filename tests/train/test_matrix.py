@@ -40,6 +40,40 @@ def test_goes_on_with_what_was_interrupted(tmp_path):
     assert "resumed after 1" in one.log.read_text()
 
 
+def test_a_damaged_folder_does_not_stop_the_others(tmp_path):
+    bad, good = job(tmp_path, "bad", "--fail"), job(tmp_path, "good")
+    bad.directory.start({})
+    bad.directory.plan.write_text("")
+    bad.directory.history.write_text("")
+    assert bad.fraction_done() == 0
+    assert run_matrix([bad, good], show=lambda line: None) == ["bad"]
+    assert good.is_finished
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs POSIX signals")
+def test_a_batch_system_ends_the_runs_too(tmp_path):
+    slow = job(tmp_path, "slow", "--seconds", 60)
+
+    def terminate(line):
+        assert line == "slow: begins"
+        signal.setitimer(signal.ITIMER_REAL, 2)
+
+    before = signal.signal(
+        signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_matrix([slow], show=terminate)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert signal.getsignal(signal.SIGTERM) == handler
+    running = subprocess.run(
+        ["pgrep", "-f", str(slow.path)], check=False, capture_output=True
+    )
+    assert not running.stdout
+
+
 def test_a_failure_is_shown_and_the_others_run_on(tmp_path):
     jobs = [job(tmp_path, "bad", "--fail"), job(tmp_path, "good")]
     lines = []

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_stn.datasets import load_mnist, mnist_task
 from train.experiment import main
-from train.mnist import make_experiment
+from train.mnist import example_images, make_experiment
 from train.options import CONFIG_FOLDER
 
 
@@ -106,6 +107,20 @@ def test_test_only_repeats_the_error(small_run, tmp_path, capsys):
     assert third["error"] == first["error"]
     assert train("--variant", "stn_c0", *small_run, "--test-only") == 2
     assert "'cnn' there, 'stn_c0' now" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("labels", [[0, 4], [0, 1, 3, 5]])
+def test_a_picture_of_the_digits_that_there_are(data_dir, labels):
+    _, _, experiment = make_experiment(
+        ["--data-dir", str(data_dir), "--variant", "cnn"]
+    )
+    digits = load_mnist(data_dir)
+    kept = np.isin(digits.y_test, labels)
+    digits = digits._replace(x_test=digits.x_test[kept], y_test=digits.y_test[kept])
+    images, applied = example_images(digits, mnist_task("rotation"))
+    shown = 1 if labels == [0, 4] else 3
+    assert len(images) == len(applied) == 4 * shown
+    assert experiment.draw_alignment(experiment.build_model()).axes
 
 
 def test_test_passes_are_fresh_draws(data_dir):

@@ -1,6 +1,7 @@
 import re
 
 import keras
+import numpy as np
 import pytest
 
 import keras_stn
@@ -40,6 +41,22 @@ def test_fifths_divide_by_ten():
     steps = (0, 79_999, 80_001, 160_001, 240_001, 320_001, 399_999)
     rates = [rate(schedule, step) for step in steps]
     assert rates == pytest.approx([1e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-6])
+
+
+def test_weight_decay_of_sgd_goes_through_the_momentum(tmp_path):
+    config = {**CONFIG, "optimizer": "sgd", "schedule": "constant", "momentum": 0.9}
+    weight, other = keras.Variable([2.0, -4.0]), keras.Variable([2.0, -4.0])
+    optimizer = make_optimizer({**config, "weight_decay": 0.05}, 100)
+    restored = type(optimizer).from_config(optimizer.get_config())
+    expected, velocity = np.array([2.0, -4.0]), np.zeros(2)
+    for _ in range(20):
+        optimizer.apply([keras.ops.ones(2)], [weight])
+        restored.apply([keras.ops.ones(2)], [other])
+        velocity = 0.9 * velocity - 0.1 * (1 + 0.05 * expected)
+        expected = expected + velocity
+    for one in (weight, other):
+        found = keras.ops.convert_to_numpy(one)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_weight_decay_takes_off_the_weights():

@@ -157,3 +157,15 @@ def test_no_validation_in_any_spelling():
     for text in ("0", "0.0", "0.00"):
         options = make_parser("mnist", "").parse_args(["--validation-split", text])
         assert options.validation_split == 0
+
+
+def test_a_recipe_of_ones_own_has_a_name_of_its_own():
+    parser = make_parser("mnist", "")
+
+    def name(*arguments):
+        return recipe_name(parser.parse_args(arguments))
+
+    assert name("--config", "laptop") == "laptop"
+    assert name("--config", "laptop", "--epochs", "3") == "laptop-changed"
+    assert name("--config", "/some/where/laptop.toml") == "laptop-own"
+    assert name("--config", "mine.toml", "--epochs", "3") == "mine-changed"

@@ -63,9 +63,12 @@ def test_figure1_needs_no_run(tmp_path):
 
 
 def test_a_figure_without_its_runs(tmp_path, capsys):
-    arguments = ["figure3", "--report-only", "--runs-dir", str(tmp_path)]
-    assert reproduce.main(arguments) == 2
+    arguments = ["figure3", "figure1", "--report-only", "--runs-dir", str(tmp_path)]
+    assert reproduce.main(arguments) == 1
+    # That stops no other.
+    assert (tmp_path / "laptop" / "figure1.png").exists()
     error = capsys.readouterr().err
+    assert "Failed: figure3" in error
     assert "mnist-rotation-stn_c1-seed0" in error
     assert "without --report-only" in error
 

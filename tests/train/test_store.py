@@ -51,6 +51,23 @@ def test_keeps_what_exports_showed(tmp_path):
     assert json.loads(path.read_text())["exports"] == exports
 
 
+def test_another_experiment_is_not_replaced(tmp_path, capsys):
+    first = make_run(tmp_path / "first", "MNIST, downloaded.")
+    second = make_run(tmp_path / "second", "MNIST, downloaded.")
+    for run, width in ((first, 1.0), (second, 0.5)):
+        result = json.loads((run / "result.json").read_text())
+        result["config"]["width"] = width
+        (run / "result.json").write_text(json.dumps(result))
+    path = store(first, tmp_path / "results")
+    assert store(first, tmp_path / "results") == path  # The same again.
+    before = path.read_text()
+    with pytest.raises(ValueError, match="width: 1.0 there, 0.5 now.*--replace"):
+        store(second, tmp_path / "results")
+    assert path.read_text() == before
+    store(second, tmp_path / "results", replace=True)
+    assert json.loads(path.read_text())["config"]["width"] == 0.5
+
+
 def test_unfinished_run(tmp_path):
     with pytest.raises(ValueError, match="holds no finished run"):
         store(tmp_path, tmp_path / "results")
