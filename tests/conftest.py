@@ -41,3 +41,12 @@ def channels_first():
     keras.config.set_image_data_format("channels_first")
     yield
     keras.config.set_image_data_format(before)
+
+
+@pytest.fixture
+def channels_last():
+    """The same, for what follows that format and is tested in one."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    yield
+    keras.config.set_image_data_format(before)

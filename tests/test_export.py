@@ -21,11 +21,8 @@ FORMATS = {
 
 
 @pytest.fixture(autouse=True)
-def channels_last():
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_last")
-    yield
-    keras.config.set_image_data_format(before)
+def in_one_format(channels_last):
+    """Models follow Keras' image data format; these are in one."""
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ class Experiment:
         settings: All that identifies the run beside the config, for `config.json`.
         source: Where the data came from, one sentence.
         sizes: Number of training and of test images.
-        fingerprint: Tells the data from others: see `train.selection.fingerprint`.
+        fingerprint: Tells the data from others: see `train.fingerprint`.
         is_full_data: False if the data are a part of the data set or a stand-in.
         has_few_images: Whether the config's `sample_epochs` is the length, for lack of
             the data set.

@@ -15,8 +15,9 @@ from keras_stn.models.transformers import find_transformer
 from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.plotting import image_rows
 from train.experiment import Experiment, main
+from train.fingerprint import fingerprint
 from train.options import make_parser, read_config, set_precision
-from train.selection import fingerprint, select
+from train.selection import select
 
 LOCALIZATIONS = ("cnn", "fcn", "cnn-m", "cnn-t", "cnn-s")
 

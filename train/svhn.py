@@ -15,8 +15,9 @@ from keras_stn.metrics import WholeNumberAccuracy
 from keras_stn.plotting import image_rows
 from train import platform
 from train.experiment import Experiment, main
+from train.fingerprint import fingerprint
 from train.options import make_parser, positive_float, read_config, set_precision
-from train.selection import fingerprint, select
+from train.selection import select
 
 LOCALIZATIONS = ("svhn", "svhn-small")
 # Five cross-entropies are added up; Keras takes their mean.

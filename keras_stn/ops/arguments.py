@@ -1,4 +1,4 @@
-"""Checks of the arguments that the samplers share, with errors that say the cure."""
+"""Checks of arguments that several functions share, with errors that say the cure."""
 
 import operator
 

@@ -16,15 +16,6 @@ SEEN = np.ones((1, 8, 10, 1), "float32")
 SEEN[:, :, 0] = 0
 
 
-@pytest.fixture(autouse=True)
-def channels_last():
-    """Features follow Keras' image data format; these are in one."""
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_last")
-    yield
-    keras.config.set_image_data_format(before)
-
-
 @pytest.fixture
 def feature_map(channels_last):
     image = keras.Input((8, 10, 2))

@@ -3,7 +3,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from train.selection import fingerprint, select
+from train.selection import select
 
 
 class Data(NamedTuple):
@@ -71,18 +71,3 @@ def test_images_on_disk_stay_there(data):
 def test_something_must_be_left(data, fraction):
     with pytest.raises(ValueError, match="--validation-split must leave images"):
         select(data, validation_split=fraction)
-
-
-def test_fingerprint_tells_data_apart(tmp_path):
-    def data(seed=0, order=slice(None), count=100):
-        generator = np.random.default_rng(seed)
-        images = generator.integers(0, 256, (count, 28, 28)).astype("uint8")[order]
-        labels = generator.integers(0, 10, count).astype("uint8")[order]
-        return Data(images, labels, images[:9], labels[:9], "made up", False)
-
-    assert fingerprint(data()) == fingerprint(data()) != fingerprint(data(seed=1))
-    assert len(fingerprint(data())) == 16
-    assert fingerprint(data()) != fingerprint(data(order=slice(None, None, -1)))
-    assert fingerprint(data()) != fingerprint(data(count=99))
-    # Where it is from does not matter.
-    assert fingerprint(data()) == fingerprint(data()._replace(source="elsewhere"))
