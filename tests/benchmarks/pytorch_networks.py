@@ -25,9 +25,10 @@ class SpatialTransformerNetwork(nn.Module):
         variant: `"cnn"`, `"stn_c<X>"` or `"stn_sl<X>"`.
         localization: The localisation network without its last layer.
         padding_mode: The image beyond its edges, as `grid_sample` calls it.
+        downsample: By how much the transformer reduces the side of what it warps.
     """
 
-    def __init__(self, blocks, head, variant, localization, padding_mode):
+    def __init__(self, blocks, head, variant, localization, padding_mode, downsample=1):
         super().__init__()
         self.kind, depth = Variant.parse(variant, max_depth=len(blocks))
         if self.kind == "dl":
@@ -39,6 +40,7 @@ class SpatialTransformerNetwork(nn.Module):
         self.rest = nn.Sequential(*blocks[depth:])
         self.head = head
         self.padding_mode = padding_mode
+        self.downsample = downsample
         if self.kind != "cnn":
             self.localization = localization
             self.spatial_transformer_theta = nn.LazyLinear(6)
@@ -55,7 +57,10 @@ class SpatialTransformerNetwork(nn.Module):
     def warp(self, images, features):
         theta = self.spatial_transformer_theta(self.localization(features))
         theta = (theta + self.identity).view(-1, 2, 3)
-        grid = functional.affine_grid(theta, images.shape, align_corners=False)
+        batch, channels, *size = images.shape
+        size = [side // self.downsample for side in size]
+        shape = (batch, channels, *size)
+        grid = functional.affine_grid(theta, shape, align_corners=False)
         return functional.grid_sample(
             images, grid, padding_mode=self.padding_mode, align_corners=False
         )
@@ -65,14 +70,24 @@ def localization(name, variant):
     """Name of the localisation network that these networks have."""
     if name == "svhn":
         return "svhn"
+    if name == "mnist-translation":
+        return "cnn-t"
     return "fcn" if Variant.parse(variant, max_depth=2).depth else "cnn"
 
 
-def mnist(variant):
-    """Makes the counterpart of `keras_stn.models.mnist` for 28x28 images.
+def mnist(variant, task="rotation"):
+    """Makes the counterpart of `keras_stn.models.mnist(variant, task)`.
 
-    Its localisation network is the one that `localization` names.
+    For rotation and translation; its localisation network is the one that
+    `localization` names.
     """
+    is_translation = task == "translation"
+    name = "mnist-translation" if is_translation else "mnist"
+    localizations = {
+        "cnn": _localization_cnn,
+        "fcn": _localization_fcn,
+        "cnn-t": lambda: _localization_cnn_t(Variant.parse(variant, max_depth=2).depth),
+    }
     network = SpatialTransformerNetwork(
         blocks=[
             _block("block_1_conv", nn.LazyConv2d(64, 9), pool=True),
@@ -80,12 +95,12 @@ def mnist(variant):
         ],
         head=_named(flatten=nn.Flatten(), logits=nn.LazyLinear(10)),
         variant=variant,
-        localization=_localization_cnn()
-        if localization("mnist", variant) == "cnn"
-        else _localization_fcn(),
+        localization=localizations[localization(name, variant)](),
         padding_mode="border",
+        downsample=2 if is_translation else 1,
     )
-    network(torch.zeros(1, 1, 28, 28))
+    side = 60 if is_translation else 28
+    network(torch.zeros(1, 1, side, side))
     return network
 
 
@@ -195,6 +210,16 @@ def _localization_cnn():
 def _localization_fcn():
     names = [f"localization_dense_{index}" for index in (1, 2, 3)]
     return nn.Sequential(nn.Flatten(), *(_dense(name, 32) for name in names))
+
+
+def _localization_cnn_t(depth):
+    return nn.Sequential(
+        _block("localization_conv_1", nn.LazyConv2d(20, 5), pool=True),
+        # The map after the first block is small enough by then.
+        _block("localization_conv_2", nn.LazyConv2d(20, 5), pool=depth == 0),
+        nn.Flatten(),
+        _dense("localization_dense_1", 20),
+    )
 
 
 def _localization_svhn():

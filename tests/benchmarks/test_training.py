@@ -18,7 +18,11 @@ def training():
 @pytest.mark.stress
 @pytest.mark.parametrize(
     ("network", "variants"),
-    [("mnist", ["cnn", "stn_c0", "stn_sl1"]), ("svhn", ["stn_c3"])],
+    [
+        ("mnist", ["cnn", "stn_c0", "stn_sl1"]),
+        ("mnist-translation", ["stn_c0", "stn_c1", "stn_sl1"]),
+        ("svhn", ["stn_c3"]),
+    ],
 )
 def test_both_sides_compute_the_same(training, network, variants, tmp_path, capsys):
     output = tmp_path / "training.json"
