@@ -37,16 +37,17 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture
 def channels_first():
     """Sets Keras' image data format for one test."""
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_first")
-    yield
-    keras.config.set_image_data_format(before)
+    yield from _image_data_format("channels_first")
 
 
 @pytest.fixture
 def channels_last():
     """The same, for what follows that format and is tested in one."""
+    yield from _image_data_format("channels_last")
+
+
+def _image_data_format(data_format):
     before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_last")
+    keras.config.set_image_data_format(data_format)
     yield
     keras.config.set_image_data_format(before)
