@@ -15,6 +15,8 @@ from keras import ops
 # Modules that trace a model to write it to a file: `model.export` and
 # `keras.export.ExportArchive`; converters that are called directly.
 _EXPORTERS = ("keras.src.export", "tf2onnx", "tensorflow.lite")
+# Added to a smaller whole number it makes that the low bits of a float32.
+LARGEST_COUNT = 2**23
 
 
 def compiled(*static_names):
@@ -283,6 +285,32 @@ def on_cpu():
 
         return jax.default_device(jax.local_devices(backend="cpu")[0])
     return keras.device("cpu")
+
+
+def to_index(whole):
+    """Converts whole numbers that count pixels to int32.
+
+    XLA's own conversion guards against NaN and overflow, and so takes seven scalar
+    instructions for each sample where this takes two: a quarter of the time of a warp.
+
+    Args:
+        whole: Float tensor of whole numbers, at least 0 and less than `LARGEST_COUNT`.
+
+    Returns:
+        int32 tensor of the same shape.
+    """
+    backend = keras.config.backend()
+    if keras.backend.standardize_dtype(whole.dtype) == "float32":
+        if backend == "tensorflow" and not is_exporting():
+            import tensorflow as tf
+
+            return tf.bitcast(whole + LARGEST_COUNT, tf.int32) & (LARGEST_COUNT - 1)
+        if backend == "jax":
+            import jax
+
+            bits = jax.lax.bitcast_convert_type(whole + LARGEST_COUNT, "int32")
+            return bits & (LARGEST_COUNT - 1)
+    return ops.cast(whole, "int32")
 
 
 def as_complex(real, imaginary):

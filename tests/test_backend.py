@@ -3,11 +3,13 @@ import numpy as np
 import pytest
 
 from keras_stn.backend import (
+    LARGEST_COUNT,
     as_complex,
     automatic_derivative,
     compiled,
     gather_rows,
     runs_on_cpu,
+    to_index,
     value_and_derivative,
     with_derivatives,
 )
@@ -173,6 +175,28 @@ def test_runs_on_cpu():
         getattr(one, "device_type", getattr(one, "platform", one)) for one in device
     }
     assert runs_on_cpu() == (not any(name.lower() == "gpu" for name in names))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_indices_of_pixels(dtype):
+    counts = np.unique(
+        np.concatenate(
+            [
+                [0, 1, LARGEST_COUNT - 1],
+                2 ** np.arange(23),
+                2 ** np.arange(1, 23) - 1,
+                np.random.default_rng(0).integers(LARGEST_COUNT, size=1000),
+            ]
+        )
+    ).astype("int32")
+
+    @compiled()
+    def indices(whole):
+        return to_index(whole)
+
+    found = indices(keras.ops.convert_to_tensor(counts, dtype=dtype))
+    assert keras.backend.standardize_dtype(found.dtype) == "int32"
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(found), counts)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -28,8 +28,9 @@ from keras_stn.ops.image_gradient import image_gradient
 from keras_stn.ops.interpolation import flat_pixels
 from keras_stn.ops.warp import from_channels_last, to_channels_last
 
-# Our choice: in trials on two cores a scatter took as long as some 8 to 13 blocks.
-_BLOCKS_OF_A_SCATTER = 9
+# Our choice. In trials on two AVX2 cores a scatter took as long as 2 to 7 blocks; with
+# 48 channels and more, where it reads and writes more than caches hold, as 20 to 30.
+_BLOCKS_OF_A_SCATTER, _BLOCKS_WITH_MANY_CHANNELS, _MANY_CHANNELS = 5, 20, 48
 # Our choice: a margin of an eighth of the side in cells two pixels wide is as far as an
 # image reaches that turns within its frame, (sqrt(2) - 1) / 2 of the side; of a quarter
 # in cells four pixels wide, one that is shrunk by 2 as well.
@@ -145,7 +146,10 @@ def _choose(
         )
         work.append(_work(window, gather.in_one_block, is_complete))
     if may_scatter:
-        work.append(float(_BLOCKS_OF_A_SCATTER))
+        channels = ops.shape(to_channels_last(images, data_format))[3]
+        has_many = isinstance(channels, int) and channels >= _MANY_CHANNELS
+        blocks = _BLOCKS_WITH_MANY_CHANNELS if has_many else _BLOCKS_OF_A_SCATTER
+        work.append(float(blocks))
     return ops.cast(ops.argmin(ops.stack(work)), "int32")
 
 

@@ -130,17 +130,13 @@ class AffineWindow(NamedTuple):
                 y = once(yx * (near_column + i)) + (once(yy * (near_row + j)) + y_shift)
                 weight = self.columns.weigh(x, along_columns)
                 weight = weight * self.rows.weigh(y, along_rows)
-                if block is None:
-                    index = base + (j * width + i)
-                else:
-                    tap_column, tap_row = first_column + i, first_row + j
-                    is_inside = ops.logical_and(tap_column < width, tap_row < height)
-                    weight = ops.where(is_inside, weight, 0)
-                    index = flat_index(
-                        ops.minimum(tap_column, width - 1),
-                        ops.minimum(tap_row, height - 1),
-                        self.output_size,
+                index = base + (j * width + i)
+                if block is not None:
+                    is_inside = ops.logical_and(
+                        first_column < width - i, first_row < height - j
                     )
+                    weight = ops.where(is_inside, weight, 0)
+                    index = ops.minimum(index, height * width - 1)
                 dtype_of_sum = sum_dtype(cotangents, weight)
                 values = ops.cast(read_pixels(cotangents, index), dtype_of_sum)
                 weight = per_channel(ops.cast(weight, dtype_of_sum), cotangents)

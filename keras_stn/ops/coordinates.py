@@ -37,8 +37,9 @@ def rounded(product):
     is so rounded in two ways, would at times not belong together: an error of a whole
     pixel.
     """
-    # The same number: no compiler knows, and its derivative is 1.
-    return ops.where(product < 0, -ops.absolute(product), product)
+    # The same number, in one instruction, but the compiler cannot know that, as NaN
+    # becomes minus infinity. Both read the same: see `fold`.
+    return ops.where(product > float("-inf"), product, float("-inf"))
 
 
 def centred_indices(count, dtype):

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-# Beyond it float32 cannot count pixels one by one.
-_LARGEST_EXACT_INDEX = 2**24
+from keras_stn.backend import LARGEST_COUNT, to_index
 
 
 class Neighbours(NamedTuple):
@@ -99,7 +98,6 @@ def flat_index(column, row, size):
     height, width = size
     is_known = isinstance(height, int) and isinstance(width, int)
     is_double = keras.backend.standardize_dtype(column.dtype) == "float64"
-    if is_known and (is_double or height * width <= _LARGEST_EXACT_INDEX):
-        # XLA's conversion takes more instructions than the product.
-        return ops.cast(row * width + column, "int32")
-    return ops.cast(row, "int32") * width + ops.cast(column, "int32")
+    if is_known and (is_double or height * width <= LARGEST_COUNT):
+        return to_index(row * width + column)
+    return to_index(row) * width + to_index(column)

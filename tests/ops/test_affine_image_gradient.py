@@ -30,6 +30,7 @@ MAPS = {
     "within the image": turns(0.5),
     "shrunk by two": turns(2),
     "magnified": turns(0.6) + SHIFTS,
+    "magnified by three": turns(1 / 3, np.arange(COUNT) / 2) + SHIFTS,
     "magnified much": turns(0.15) + SHIFTS,
     "shrunk": turns(2.2) + SHIFTS,
     "shrunk much": turns(7),
@@ -120,23 +121,25 @@ def test_is_the_transposed_oracle(sizes, fill_mode, gradient):
 
 
 @pytest.mark.parametrize(
-    ("fill_mode", "name", "way"),
+    ("fill_mode", "name", "channels", "way"),
     [
-        ("constant", "turns", 0),  # In one block.
-        ("constant", "magnified", 1),  # Block by block.
-        ("constant", "magnified much", 2),  # By a scatter.
-        ("nearest", "within the image", 0),  # Block by block, without margins.
-        ("nearest", "turns of the frame", 1),  # In one block, with small margins.
-        ("nearest", "shrunk by two", 2),  # In one block, with large margins.
-        ("nearest", "magnified much", 3),  # By a scatter.
+        ("constant", "turns", 1, 0),  # In one block.
+        ("constant", "magnified", 1, 1),  # Block by block.
+        ("constant", "magnified by three", 1, 2),  # By a scatter.
+        ("constant", "magnified by three", 64, 1),
+        ("constant", "magnified much", 64, 2),
+        ("nearest", "within the image", 1, 0),  # Block by block, without margins.
+        ("nearest", "turns of the frame", 1, 1),  # In one block, with small margins.
+        ("nearest", "shrunk by two", 1, 2),  # In one block, with large margins.
+        ("nearest", "magnified much", 1, 3),  # By a scatter.
     ],
 )
-def test_chooses_the_least_work(fill_mode, name, way, on_device, monkeypatch):
+def test_chooses_the_least_work(fill_mode, name, channels, way, on_device, monkeypatch):
     on_device(True)
     monkeypatch.setattr(module.ops, "switch", lambda index, ways: index)
     theta = MAPS[name].astype("float32")
-    chosen = image_gradient(theta, np.ones((COUNT, 20, 20, 1)), (20, 20), fill_mode)
-    assert int(chosen) == way
+    cotangent = np.ones((COUNT, 20, 20, channels), "float32")
+    assert int(image_gradient(theta, cotangent, (20, 20), fill_mode)) == way
 
 
 @pytest.mark.parametrize("fill_mode", ["reflect", "mirror"])
