@@ -114,8 +114,8 @@ class Cells(NamedTuple):
         """
         distance = places - ops.reshape(self.middle, shape)
         if not self.margin:
-            distance = ops.absolute(distance)
-            return ops.where(distance < 1, 1 - distance, 0)
+            weight = 1 - ops.absolute(distance)
+            return ops.where(weight > 0, weight, 0)
         lower, upper, left, right = (
             ops.reshape(one, shape) for one in (*self.bounds, *self.falls)
         )
