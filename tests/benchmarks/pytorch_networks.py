@@ -66,28 +66,19 @@ class SpatialTransformerNetwork(nn.Module):
         )
 
 
-def localization(name, variant):
-    """Name of the localisation network that these networks have."""
-    if name == "svhn":
-        return "svhn"
-    if name == "mnist-translation":
-        return "cnn-t"
-    return "fcn" if Variant.parse(variant, max_depth=2).depth else "cnn"
-
-
 def mnist(variant, task="rotation"):
     """Makes the counterpart of `keras_stn.models.mnist(variant, task)`.
 
-    For rotation and translation; its localisation network is the one that
-    `localization` names.
+    For rotation and translation, with the localisation networks that those have.
     """
     is_translation = task == "translation"
-    name = "mnist-translation" if is_translation else "mnist"
-    localizations = {
-        "cnn": _localization_cnn,
-        "fcn": _localization_fcn,
-        "cnn-t": lambda: _localization_cnn_t(Variant.parse(variant, max_depth=2).depth),
-    }
+    depth = Variant.parse(variant, max_depth=2).depth
+    if depth == 2:
+        localization = _localization_fcn()
+    elif is_translation:
+        localization = _localization_cnn_t(depth)
+    else:
+        localization = _localization_cnn_m(depth)
     network = SpatialTransformerNetwork(
         blocks=[
             _block("block_1_conv", nn.LazyConv2d(64, 9), pool=True),
@@ -95,12 +86,12 @@ def mnist(variant, task="rotation"):
         ],
         head=_named(flatten=nn.Flatten(), logits=nn.LazyLinear(10)),
         variant=variant,
-        localization=localizations[localization(name, variant)](),
+        localization=localization,
         padding_mode="border",
         downsample=2 if is_translation else 1,
     )
     side = 60 if is_translation else 28
-    network(torch.zeros(1, 1, side, side))
+    network(torch.zeros(2, 1, side, side))  # Of one, none could be normalised.
     return network
 
 
@@ -147,7 +138,8 @@ def copy_weights(model, network):
             value = value.swapaxes(0, 1).reshape(-1, value.shape[-1])
         order = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}[value.ndim]
         module = modules[layer]
-        parameter = module.weight if kind == "kernel" else module.bias
+        is_weight = kind in ("kernel", "gamma")
+        parameter = module.weight if is_weight else module.bias
         parameters[parameter] = np.ascontiguousarray(value.transpose(order))
     if set(parameters) != set(network.parameters()):
         raise ValueError(
@@ -197,19 +189,34 @@ def _dense(name, units, dropout=None):
     return _named(**modules)
 
 
-def _localization_cnn():
-    return nn.Sequential(
-        nn.AvgPool2d(2),
-        _block("localization_conv_1", nn.LazyConv2d(20, 5), pool=True),
-        _block("localization_conv_2", nn.LazyConv2d(20, 5)),
-        nn.Flatten(),
-        _dense("localization_dense_1", 20),
-    )
-
-
 def _localization_fcn():
     names = [f"localization_dense_{index}" for index in (1, 2, 3)]
     return nn.Sequential(nn.Flatten(), *(_dense(name, 32) for name in names))
+
+
+def _localization_cnn_m(depth):
+    halve = {"halve": nn.AvgPool2d(2)} if depth == 0 else {}
+    convolution = _named(
+        localization_conv_1=nn.LazyConv2d(24, 5),
+        relu=nn.ReLU(inplace=True),
+        localization_norm_1=_normalization(nn.LazyBatchNorm2d),
+        pool=nn.MaxPool2d(2),
+    )
+    dense = [
+        _named(
+            **{
+                f"localization_dense_{index}": nn.LazyLinear(48),
+                "relu": nn.ReLU(inplace=True),
+                f"localization_norm_{index + 1}": _normalization(nn.LazyBatchNorm1d),
+            }
+        )
+        for index in (1, 2)
+    ]
+    return nn.Sequential(_named(**halve), convolution, nn.Flatten(), *dense)
+
+
+def _normalization(kind):
+    return kind(eps=1e-3, momentum=0.01)  # Keras' defaults.
 
 
 def _localization_cnn_t(depth):

@@ -24,6 +24,7 @@ import itertools
 import math
 import os
 import sys
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -37,25 +38,56 @@ from tests.benchmarks.timing import time_alternately
 from train.options import positive_float, positive_int
 from train.platform import accelerators, compiles_whole_step
 
-# Jaderberg et al.'s batch sizes. X is where the paper's tables have it.
-VARIANTS = {
-    "mnist": ("cnn", "stn_c0", "stn_c1", "stn_sl1"),
-    "mnist-translation": ("cnn", "stn_c0", "stn_c1", "stn_sl1"),
-    "svhn": ("cnn", "stn_c0", "stn_c3", "stn_sl3"),
-}
-BATCH_SIZES = {"mnist": 256, "mnist-translation": 256, "svhn": 128}
-DEPTHS = {"mnist": 2, "mnist-translation": 2, "svhn": 8}
-# Shape of an image, shape of its labels, number of classes.
-DATA = {
-    "mnist": ((28, 28, 1), (), 10),
-    "mnist-translation": ((60, 60, 1), (), 10),
-    "svhn": ((64, 64, 3), (5,), 11),
-}
-# Builder, here and in PyTorch, and the options that it takes.
-BUILDERS = {
-    "mnist": ("mnist", {}),
-    "mnist-translation": ("mnist", {"task": "translation"}),
-    "svhn": ("svhn", {}),
+
+class Network(NamedTuple):
+    """What the paper's experiments have in common on a data set.
+
+    Attributes:
+        builder: Name of the function that makes it, here and in PyTorch.
+        options: What that takes.
+        depth: Number of blocks.
+        image_shape: `(height, width, channels)`.
+        labels_shape: Shape of the labels of an image.
+        classes: Number of classes.
+        variants: The paper's; X is where its tables have it.
+        batch_size: Jaderberg et al.'s.
+    """
+
+    builder: str
+    options: dict
+    depth: int
+    image_shape: tuple
+    labels_shape: tuple
+    classes: int
+    variants: tuple
+    batch_size: int
+
+
+ON_ROTATED_DIGITS = Network(
+    builder="mnist",
+    options={},
+    depth=2,
+    image_shape=(28, 28, 1),
+    labels_shape=(),
+    classes=10,
+    variants=("cnn", "stn_c0", "stn_c1", "stn_sl1"),
+    batch_size=256,
+)
+NETWORKS = {
+    "mnist": ON_ROTATED_DIGITS,
+    "mnist-translation": ON_ROTATED_DIGITS._replace(
+        options={"task": "translation"}, image_shape=(60, 60, 1)
+    ),
+    "svhn": Network(
+        builder="svhn",
+        options={},
+        depth=8,
+        image_shape=(64, 64, 3),
+        labels_shape=(5,),
+        classes=11,
+        variants=("cnn", "stn_c0", "stn_c3", "stn_sl3"),
+        batch_size=128,
+    ),
 }
 
 # Our choice: so small that training on random labels stays stable.
@@ -79,12 +111,10 @@ MODES_ON_GPU = {**MODES, "compiled with CUDA graphs": "reduce-overhead"}
 def networks(name, variant, width):
     """Returns our network and PyTorch's, with the same weights."""
     keras.utils.set_random_seed(0)
-    builder, options = BUILDERS[name]
+    builder, options = NETWORKS[name].builder, NETWORKS[name].options
     if name == "svhn":
         options = {"width": width}
-    model = getattr(keras_stn.models, builder)(
-        variant, localization=pytorch_networks.localization(name, variant), **options
-    )
+    model = getattr(keras_stn.models, builder)(variant, **options)
     generator = np.random.default_rng(0)
     for weight in model.trainable_weights:
         if weight.path.endswith("kernel"):
@@ -99,14 +129,16 @@ def networks(name, variant, width):
 
 
 def random_batch(name, batch_size):
-    (side, _, channels), labels_shape, classes = DATA[name]
+    side, _, channels = NETWORKS[name].image_shape
     generator = np.random.default_rng(0)
     # Smooth, as in noise the smallest step of theta changes everything.
     coarse_shape = (batch_size, side // 4, side // 4, channels)
     coarse = generator.standard_normal(coarse_shape, dtype="float32")
     images = keras.ops.image.resize(coarse, (side, side), interpolation="bicubic")
     images = np.array(keras.ops.convert_to_numpy(images))  # Writable, as PyTorch asks.
-    labels = generator.integers(0, classes, (batch_size, *labels_shape))
+    labels = generator.integers(
+        0, NETWORKS[name].classes, (batch_size, *NETWORKS[name].labels_shape)
+    )
     return images, labels.astype("int32")
 
 
@@ -261,9 +293,9 @@ def print_row(result):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--networks", nargs="+", choices=VARIANTS, default=list(VARIANTS))
-    add("--variants", nargs="+", help=f"by default {VARIANTS}")
-    add("--batch", type=positive_int, help=f"by default {BATCH_SIZES}")
+    add("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    add("--variants", nargs="+", help="by default those of the paper's tables")
+    add("--batch", type=positive_int, help="by default 256, of house numbers 128")
     add("--svhn-width", type=positive_float, help="by default 0.25, on a GPU 1")
     add("--calls", type=positive_int, default=70, help="timed steps of each side")
     add("--skip-compiled", action="store_true", help="no torch.compile")
@@ -275,7 +307,7 @@ def parse(arguments):
         )
     for name, variant in itertools.product(options.networks, options.variants or ()):
         try:
-            if Variant.parse(variant, DEPTHS[name]).kind == "dl":
+            if Variant.parse(variant, NETWORKS[name].depth).kind == "dl":
                 parser.error(f"'{variant}' is not among the networks in PyTorch")
         except ValueError as error:
             parser.error(f"{name}: {error}")
@@ -303,8 +335,8 @@ def main(arguments=None):
     )
     results = []
     for name in options.networks:
-        batch_size = options.batch or BATCH_SIZES[name]
-        for variant in options.variants or VARIANTS[name]:
+        batch_size = options.batch or NETWORKS[name].batch_size
+        for variant in options.variants or NETWORKS[name].variants:
             results.append(compare(name, variant, width, batch_size, device, options))
             print_row(results[-1])
             if options.output:  # What there is so far.
