@@ -37,9 +37,15 @@ def sampler_table(path=RESULTS / "sampler.json"):
     return "\n".join(lines)
 
 
-def training_table(path=RESULTS / "training.json"):
+def training_table(
+    paths=(RESULTS / "training_mnist.json", RESULTS / "training_svhn.json"),
+):
     """Markdown of training steps: images per second and how much more than PyTorch."""
-    networks = json.loads(Path(path).read_text(encoding="utf-8"))["networks"]
+    networks = [
+        row
+        for path in paths
+        for row in json.loads(Path(path).read_text(encoding="utf-8"))["networks"]
+    ]
     lines = [
         "| network | images/s | PyTorch's best | ratio | which that was |",
         "|---|---|---|---|---|",
