@@ -132,6 +132,7 @@ class AffineWindow(NamedTuple):
                 weight = weight * self.rows.weigh(y, along_rows)
                 index = base + (j * width + i)
                 if block is not None:
+                    # Beyond the output a tap weighs nothing, wherever it reads.
                     is_inside = ops.logical_and(
                         first_column < width - i, first_row < height - j
                     )
