@@ -295,7 +295,8 @@ def to_index(whole):
     a quarter of the time of a warp of few channels.
 
     Args:
-        whole: Float tensor of whole numbers, at least 0 and less than `LARGEST_COUNT`.
+        whole: Float tensor of whole numbers, at least 0 and, in float32, less than
+            `LARGEST_COUNT`. Others become some index, and no error.
 
     Returns:
         int32 tensor of the same shape.

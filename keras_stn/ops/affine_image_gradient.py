@@ -146,7 +146,7 @@ def _choose(
         )
         work.append(_work(window, gather.in_one_block, is_complete))
     if may_scatter:
-        channels = ops.shape(to_channels_last(images, data_format))[3]
+        channels = images.shape[1 if data_format == "channels_first" else 3]
         has_many = isinstance(channels, int) and channels >= _MANY_CHANNELS
         blocks = _BLOCKS_WITH_MANY_CHANNELS if has_many else _BLOCKS_OF_A_SCATTER
         work.append(float(blocks))
