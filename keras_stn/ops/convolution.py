@@ -68,8 +68,14 @@ def add_bias(features, bias):
 
 
 def _sum_of_places(cotangent):
-    # In half precision a sum of thousands would lose most of its terms.
-    total = ops.sum(ops.cast(cotangent, sum_dtype(cotangent)), (0, 1, 2))
+    # In half precision a sum of thousands would lose most of its terms. TensorFlow
+    # takes several times longer for such a sum than for a product with ones, unless
+    # the channels fill its vectors; one product an image also rounds less.
+    dtype = sum_dtype(cotangent)
+    _, height, width, channels = ops.shape(cotangent)
+    places = height * width
+    columns = ops.reshape(ops.cast(cotangent, dtype), (-1, places, channels))
+    total = ops.sum(ops.matmul(ops.ones((1, places), dtype), columns), (0, 1))
     return ops.cast(total, cotangent.dtype)
 
 
