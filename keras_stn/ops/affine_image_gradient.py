@@ -26,6 +26,7 @@ from keras_stn.ops.cells import Cells
 from keras_stn.ops.coordinates import affine_coordinates, pixel_matrix
 from keras_stn.ops.image_gradient import image_gradient
 from keras_stn.ops.interpolation import flat_pixels
+from keras_stn.ops.sizes import inner_shape
 from keras_stn.ops.warp import from_channels_last, to_channels_last
 
 # Our choice. In trials on two AVX2 cores a scatter took as long as 2 to 7 blocks; with
@@ -95,8 +96,8 @@ def affine_image_gradient(
 
 def _sizes(images, cotangent, data_format):
     """`(height, width)` of the images and of the warped images."""
-    first = 2 if data_format == "channels_first" else 1
-    return [tuple(ops.shape(one)[first : first + 2]) for one in (images, cotangent)]
+    first = 1 if data_format == "channels_first" else 0
+    return [inner_shape(one)[first : first + 2] for one in (images, cotangent)]
 
 
 def _gathers(size, output_size, fill_mode):
@@ -174,7 +175,7 @@ def _gather(images, theta, cotangent, *, gather, align_corners, data_format, **_
         # Without a loop, as what a loop carries is copied.
         sums = window.sum(cotangents)
     sums = columns.fold(rows.fold(sums, axis=1), axis=2)
-    gradient = ops.reshape(sums, (-1, *size, ops.shape(cotangent)[3]))
+    gradient = ops.reshape(sums, (-1, *size, inner_shape(cotangent)[2]))
     return from_channels_last(ops.cast(gradient, cotangent.dtype), data_format)
 
 

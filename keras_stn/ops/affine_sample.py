@@ -18,6 +18,7 @@ from keras_stn.ops.arguments import (
 from keras_stn.ops.coordinate_gradient import coordinate_gradient
 from keras_stn.ops.coordinates import affine_contraction, affine_coordinates
 from keras_stn.ops.interpolation import interpolate
+from keras_stn.ops.sizes import inner_shape
 from keras_stn.ops.warp import (
     differentiable_warp,
     from_channels_last,
@@ -172,7 +173,7 @@ def _affine_sample(
     data_format,
 ):
     images = to_channels_last(images, data_format)
-    input_size = ops.shape(images)[1:3]
+    input_size = inner_shape(images)[:2]
     x, y = affine_coordinates(theta, input_size, size or input_size, align_corners)
     samples = interpolate(images, x, y, interpolation, fill_mode, fill_value)
     return from_channels_last(samples, data_format)
@@ -205,7 +206,7 @@ def _theta_gradient(
 ):
     images = to_channels_last(images, data_format)
     cotangent = to_channels_last(cotangent, data_format)
-    input_size, output_size = ops.shape(images)[1:3], ops.shape(cotangent)[1:3]
+    input_size, output_size = inner_shape(images)[:2], inner_shape(cotangent)[:2]
     x, y = affine_coordinates(theta, input_size, output_size, align_corners)
     gradient = coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value)
     return affine_contraction(gradient, theta, input_size, output_size, align_corners)

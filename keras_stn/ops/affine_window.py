@@ -11,6 +11,7 @@ from keras_stn.ops.cells import Cells
 from keras_stn.ops.coordinates import centre, rounded
 from keras_stn.ops.interpolation import per_channel, read_pixels, sum_dtype
 from keras_stn.ops.neighbours import flat_index
+from keras_stn.ops.sizes import inner_shape
 
 
 class AffineWindow(NamedTuple):
@@ -99,15 +100,14 @@ class AffineWindow(NamedTuple):
         height, width = self.output_size
         (xx, xy, x_shift), (yx, yy, y_shift) = self.matrix
         dtype = xx.dtype
-        along_columns, along_rows = (1, 1, -1), (1, -1, 1)
-        column = ops.reshape(self.columns.middle, along_columns)
-        row = ops.reshape(self.rows.middle, along_rows)
+        columns, rows = self.columns.along((1, 1, -1)), self.rows.along((1, -1, 1))
         firsts = []
         for axis, side in enumerate((width, height)):
             by_x, by_y = self.inverse[axis]
             # What an image's cells share is computed once for each image.
             shift = by_x * x_shift + by_y * y_shift + self.reach[axis]
-            start = by_x * column + by_y * row + (centre(side, dtype) - shift)
+            start = by_x * columns.middle + by_y * rows.middle
+            start = start + (centre(side, dtype) - shift)
             first = ops.floor(start) + 1
             # Moved so that all of the window lies within the output, if it fits.
             last = ops.cast(ops.maximum(side - self.blocks[axis] * self.taps, 0), dtype)
@@ -121,15 +121,21 @@ class AffineWindow(NamedTuple):
         near_row = first_row - centre(height, dtype)
         base = flat_index(first_column, first_row, self.output_size)
         # Cells with bounds must agree on which one a sample is in.
-        once = rounded if self.columns.margin else lambda product: product
+        once = rounded if columns.margin else lambda product: product
+        # From the tap's own place, so that all who meet it agree on x and y.
+        by_column = [
+            (once(xx * near), once(yx * near))
+            for near in (near_column + i for i in range(min(self.taps, width)))
+        ]
+        by_row = [
+            (once(xy * near) + x_shift, once(yy * near) + y_shift)
+            for near in (near_row + j for j in range(min(self.taps, height)))
+        ]
         total = 0
-        for j in range(min(self.taps, height)):
-            for i in range(min(self.taps, width)):
-                # From the tap's own place, so that all who meet it agree on x and y.
-                x = once(xx * (near_column + i)) + (once(xy * (near_row + j)) + x_shift)
-                y = once(yx * (near_column + i)) + (once(yy * (near_row + j)) + y_shift)
-                weight = self.columns.weigh(x, along_columns)
-                weight = weight * self.rows.weigh(y, along_rows)
+        for j, (x_of_row, y_of_row) in enumerate(by_row):
+            for i, (x_of_column, y_of_column) in enumerate(by_column):
+                weight = columns.weigh(x_of_column + x_of_row)
+                weight = weight * rows.weigh(y_of_column + y_of_row)
                 index = base + (j * width + i)
                 if block is not None:
                     # Beyond the output a tap weighs nothing, wherever it reads.
@@ -146,7 +152,7 @@ class AffineWindow(NamedTuple):
 
     def zeros(self, cotangents):
         """A sum over no windows."""
-        batch, _, *channels = ops.shape(cotangents)
+        batch, *channels = ops.shape(cotangents)[0], *inner_shape(cotangents)[1:]
         shape = (batch, self.rows.count, self.columns.count, *channels)
         return ops.zeros(shape, dtype=sum_dtype(cotangents, self.matrix[0][0]))
 

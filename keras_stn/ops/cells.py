@@ -28,8 +28,8 @@ class Cells(NamedTuple):
         side: Number of pixels.
         margin: Number of cells beyond each edge.
         bounds: Where the cells begin and end; None without margins.
-        falls: How far to the left and to the right of the middle weights fall, by 1 in
-            a pixel: 0 or 1; None without margins.
+        falls: Where to the left and to the right of the middle weights have fallen, by
+            1 in a pixel: at -1 or 0, and at 0 or 1; None without margins.
     """
 
     middle: Any
@@ -80,8 +80,8 @@ class Cells(NamedTuple):
         )
         number = np.arange(-margin, side + margin)
         falls = (
-            (number > 0) & (number < side),
-            (number >= 0) & (number < side - 1),
+            -1.0 * ((number > 0) & (number < side)),
+            1.0 * ((number >= 0) & (number < side - 1)),
         )
         return cls(
             (lower + upper) / 2,
@@ -102,25 +102,35 @@ class Cells(NamedTuple):
         """Number of cells."""
         return self.side + 2 * self.margin
 
-    def weigh(self, places, shape):
+    def along(self, shape):
+        """The same cells in tensors of another shape, that of an axis of places."""
+
+        def reshape(tensors):
+            return tensors and tuple(ops.reshape(one, shape) for one in tensors)
+
+        return self._replace(
+            middle=ops.reshape(self.middle, shape),
+            bounds=reshape(self.bounds),
+            falls=reshape(self.falls),
+        )
+
+    def weigh(self, places):
         """Weights of samples for the cells.
 
         Args:
-            places: Float tensor of places of samples.
-            shape: Shape in which the cells lie along an axis of `places`.
+            places: Float tensor of places of samples, along one axis of which the
+                cells lie: see `along`.
 
         Returns:
             Tensor of the shape of `places`.
         """
-        distance = places - ops.reshape(self.middle, shape)
+        distance = places - self.middle
         if not self.margin:
             weight = 1 - ops.absolute(distance)
             return ops.where(weight > 0, weight, 0)
-        lower, upper, left, right = (
-            ops.reshape(one, shape) for one in (*self.bounds, *self.falls)
-        )
+        (lower, upper), (left, right) = self.bounds, self.falls
         # Choices and not `ops.clip`: see `neighbours`.
-        fallen = ops.where(distance > -left, distance, -left)
+        fallen = ops.where(distance > left, distance, left)
         fallen = ops.where(fallen < right, fallen, right)
         is_inside = ops.logical_and(places >= lower, places < upper)
         return ops.where(is_inside, 1 - ops.absolute(fallen), 0)

@@ -9,6 +9,7 @@ from keras_stn.backend import (
     with_derivatives,
 )
 from keras_stn.ops.interpolation import sum_dtype
+from keras_stn.ops.sizes import inner_shape
 
 
 def convolve_one_channel(images, kernel, padding="valid"):
@@ -72,7 +73,7 @@ def _sum_of_places(cotangent):
     # takes several times longer for such a sum than for a product with ones, unless
     # the channels fill its vectors; one product an image also rounds less.
     dtype = sum_dtype(cotangent)
-    _, height, width, channels = ops.shape(cotangent)
+    height, width, channels = inner_shape(cotangent)
     places = height * width
     columns = ops.reshape(ops.cast(cotangent, dtype), (-1, places, channels))
     total = ops.sum(ops.matmul(ops.ones((1, places), dtype), columns), (0, 1))
@@ -81,7 +82,7 @@ def _sum_of_places(cotangent):
 
 def _gradient_to_images(images, kernel, cotangent, padding):
     kernel_height, kernel_width, _, filters = kernel.shape
-    _, height, width, _ = ops.shape(cotangent)
+    height, width, _ = inner_shape(cotangent)
     # What each output pixel gives to each pixel under the kernel. The columns of the
     # kernel come before its rows, as they are summed first.
     dtype = sum_dtype(cotangent)

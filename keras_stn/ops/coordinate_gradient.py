@@ -6,6 +6,7 @@ from keras_stn.backend import as_complex
 from keras_stn.ops.coordinates import fold, fold_slope
 from keras_stn.ops.interpolation import flat_pixels, per_channel, read_pixels, sum_dtype
 from keras_stn.ops.neighbours import corner_indices, neighbours
+from keras_stn.ops.sizes import inner_shape
 
 # On a CPU XLA forms sums over a longer axis in two steps, and stores all terms first.
 _LONGEST_SUM = 32
@@ -32,7 +33,7 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
         Complex tensor of shape `(batch, output_height, output_width)`: `d/dx + i d/dy`,
         summed over the channels.
     """
-    _, height, width, _ = ops.shape(images)
+    height, width, _ = inner_shape(images)
     dtype = sum_dtype(images, x)
     slopes = None
     if fill_mode != "constant":
@@ -64,20 +65,21 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
             # Read twice in the source: XLA fuses a gather that has one user.
             by_x = by_x + read(index, along_x)
             by_y = by_y + read(index, along_y)
-    cotangent = ops.cast(ops.reshape(cotangent, ops.shape(by_x)), dtype)
+    cotangent = ops.cast(ops.reshape(cotangent, (-1, *inner_shape(by_x))), dtype)
     gradient = as_complex(by_x * cotangent, by_y * cotangent)
     return ops.sum(gradient, axis=tuple(range(3, len(gradient.shape))))
 
 
 def _in_groups(pixels):
     """Splits the axis of channels of flat pixels where it is long."""
-    *axes, channels = ops.shape(pixels)
-    if len(axes) < 2 or not isinstance(channels, int):
+    count, *axes = inner_shape(pixels)
+    if not axes or not isinstance(axes[0], int):
         return pixels
+    (channels,) = axes
     groups = []
     while channels > _LONGEST_SUM:
         sizes = range(_LONGEST_SUM, 1, -1)
         size = next((size for size in sizes if channels % size == 0), channels)
         groups.append(size)
         channels //= size
-    return ops.reshape(pixels, (-1, *axes[1:], channels, *groups)) if groups else pixels
+    return ops.reshape(pixels, (-1, count, channels, *groups)) if groups else pixels

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_stn.backend import matmul
+from keras_stn.ops.sizes import as_number, at_least_one
 
 
 def extent(side, align_corners):
@@ -24,7 +25,7 @@ def to_pixels(normalized, side, align_corners):
     Returns:
         Tensor of the same shape and dtype.
     """
-    half_extent = ops.cast(extent(side, align_corners), normalized.dtype) / 2
+    half_extent = as_number(extent(side, align_corners), normalized.dtype) / 2
     # This order makes the centre of the image exact; (1 + x) * side would not.
     return rounded(normalized * half_extent) + centre(side, normalized.dtype)
 
@@ -87,19 +88,16 @@ def pixel_matrix(theta, input_size, output_size, align_corners):
         Two rows, for x and for y, of three tensors of shape `(batch, 1, 1)`: the
         factor of an output pixel's column, that of its row, and the shift.
     """
-
-    def cast(number):
-        return ops.cast(number, theta.dtype)
-
-    input_height, input_width = input_size
-    output_extents = [
-        ops.maximum(cast(extent(side, align_corners)), 1)
-        for side in reversed(output_size)
-    ]
+    input_extents, output_extents = (
+        [as_number(extent(side, align_corners), theta.dtype) for side in reversed(size)]
+        for size in (input_size, output_size)
+    )
+    # A single pixel has no extent if corners are aligned.
+    output_extents = [at_least_one(one) for one in output_extents]
+    axes = ops.unstack(ops.reshape(theta, (-1, 2, 3, 1, 1)), 2, axis=1)
     rows = []
-    for axis, side in enumerate((input_width, input_height)):
-        input_extent = cast(extent(side, align_corners))
-        by_column, by_row, shift = (theta[:, axis, k, None, None] for k in range(3))
+    for axis, input_extent in zip(axes, input_extents, strict=True):
+        by_column, by_row, shift = ops.unstack(axis, 3, axis=1)
         rows.append(
             (
                 by_column * (input_extent / output_extents[0]),
@@ -149,7 +147,7 @@ def affine_contraction(gradient, theta, input_size, output_size, align_corners):
 
 def centre(side, dtype):
     """The pixel coordinate of the middle of an axis."""
-    return ops.cast(side - 1, dtype) / 2
+    return as_number(side - 1, dtype) / 2
 
 
 def fold(pixels, side, fill_mode):
@@ -169,11 +167,8 @@ def fold(pixels, side, fill_mode):
     Returns:
         Tensor of the same shape and dtype.
     """
-    last = ops.cast(side - 1, pixels.dtype)
-    if fill_mode == "constant":
-        lowest, highest = -ops.ones_like(last), last + 1
-    else:
-        lowest, highest = ops.zeros_like(last), last
+    last = as_number(side - 1, pixels.dtype)
+    lowest, highest = (-1, last + 1) if fill_mode == "constant" else (0, last)
     # Before any arithmetic: the gradient of a later choice would multiply NaN by 0.
     if fill_mode in ("reflect", "mirror"):
         pixels = ops.where(ops.isfinite(pixels), pixels, lowest)
@@ -197,7 +192,7 @@ def fold_slope(pixels, side, fill_mode):
     Returns:
         Tensor of the same shape and dtype.
     """
-    last = ops.cast(side - 1, pixels.dtype)
+    last = as_number(side - 1, pixels.dtype)
     slope = ops.ones_like(pixels)
     if fill_mode in ("reflect", "mirror"):
         # NaN and infinity become NaN, which is not inside.
@@ -209,13 +204,13 @@ def fold_slope(pixels, side, fill_mode):
 
 def _reflect(pixels, side, fill_mode):
     """Coordinates reflected into the image, and whether an odd number of times."""
-    last = ops.cast(side - 1, pixels.dtype)
+    last = as_number(side - 1, pixels.dtype)
     if fill_mode == "reflect":
         # About the outer edges of the outer pixels, at -1/2 and side - 1/2.
         offset, half_period = 0.5, last + 1
     else:
         # About the centres of the outer pixels; one pixel is its own mirror image.
-        offset, half_period = 0.0, ops.maximum(last, 1)
+        offset, half_period = 0.0, at_least_one(last)
     positions = pixels + offset
     period = 2 * half_period
     phase = positions - period * ops.floor(positions / period)

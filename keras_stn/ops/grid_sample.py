@@ -17,6 +17,7 @@ from keras_stn.ops.coordinate_gradient import coordinate_gradient
 from keras_stn.ops.coordinates import extent, to_pixels
 from keras_stn.ops.image_gradient import image_gradient
 from keras_stn.ops.interpolation import interpolate
+from keras_stn.ops.sizes import inner_shape
 from keras_stn.ops.warp import (
     differentiable_warp,
     from_channels_last,
@@ -184,7 +185,7 @@ def _image_gradient(
     images = to_channels_last(images, data_format)
     cotangent = to_channels_last(cotangent, data_format)
     x, y = _pixel_coordinates(grid, images, align_corners)
-    size = tuple(ops.shape(images)[1:3])
+    size = inner_shape(images)[:2]
     gradient = image_gradient(x, y, cotangent, size, fill_mode)
     return from_channels_last(gradient, data_format)
 
@@ -206,7 +207,7 @@ def _grid_gradient(
     x, y = _pixel_coordinates(grid, images, align_corners)
     gradient = coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value)
     gradient = ops.stack([ops.real(gradient), ops.imag(gradient)], axis=-1)
-    _, height, width, _ = ops.shape(images)
+    height, width, _ = inner_shape(images)
     half_extents = [
         ops.cast(extent(side, align_corners), grid.dtype) / 2
         for side in (width, height)
@@ -215,7 +216,7 @@ def _grid_gradient(
 
 
 def _pixel_coordinates(grid, images, align_corners):
-    _, height, width, _ = ops.shape(images)
+    height, width, _ = inner_shape(images)
     return (
         to_pixels(grid[..., 0], width, align_corners),
         to_pixels(grid[..., 1], height, align_corners),

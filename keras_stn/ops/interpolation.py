@@ -7,6 +7,7 @@ from keras import ops
 from keras_stn.backend import gather_rows
 from keras_stn.ops.coordinates import fold
 from keras_stn.ops.neighbours import corner_indices, flat_index, neighbours
+from keras_stn.ops.sizes import inner_shape
 
 
 def interpolate(images, x, y, interpolation, fill_mode, fill_value):
@@ -24,8 +25,8 @@ def interpolate(images, x, y, interpolation, fill_mode, fill_value):
         Tensor of shape `(batch, output_height, output_width, channels)` in the dtype
         of `images`.
     """
-    _, height, width, channels = ops.shape(images)
-    _, output_height, output_width = ops.shape(x)
+    height, width, channels = inner_shape(images)
+    output_height, output_width = inner_shape(x)
     read = _nearest if interpolation == "nearest" else _bilinear
     values = read(flat_pixels(images), x, y, (height, width), fill_mode, fill_value)
     return ops.reshape(values, (-1, output_height, output_width, channels))
@@ -41,7 +42,7 @@ def flat_pixels(images):
         Tensor of shape `(batch, height * width, channels)`, or `(batch, height *
         width)` if there is one channel: without the axis XLA vectorises over pixels.
     """
-    _, height, width, channels = ops.shape(images)
+    height, width, channels = inner_shape(images)
     has_one_channel = isinstance(channels, int) and channels == 1
     shape = (-1, height * width) if has_one_channel else (-1, height * width, channels)
     return ops.reshape(images, shape)
@@ -61,14 +62,15 @@ def read_pixels(pixels, indices):
         Tensor of shape `(batch, output_height, output_width, channels)`, with the axes
         of channels that `pixels` has.
     """
-    _, height, width = ops.shape(indices)
+    height, width = inner_shape(indices)
     values = gather_rows(pixels, ops.reshape(indices, (-1, height * width)))
-    return ops.reshape(values, (-1, height, width, *ops.shape(pixels)[2:]))
+    return ops.reshape(values, (-1, height, width, *inner_shape(pixels)[1:]))
 
 
 def per_channel(weight, pixels):
     """Gives a tensor without axes of channels those that flat pixels have."""
-    return ops.reshape(weight, (*ops.shape(weight), *[1] * (len(pixels.shape) - 2)))
+    axes = [1] * (len(pixels.shape) - 2)
+    return ops.reshape(weight, (-1, *inner_shape(weight), *axes)) if axes else weight
 
 
 def sum_dtype(*tensors):

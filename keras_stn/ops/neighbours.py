@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_stn.backend import LARGEST_COUNT, to_index
+from keras_stn.ops.sizes import as_number
 
 
 class Neighbours(NamedTuple):
@@ -45,7 +46,7 @@ def neighbours(pixels, side):
     # kinks are on one side.
     lower = ops.floor(pixels)
     fraction = pixels - lower
-    last = ops.cast(side - 2, pixels.dtype)
+    last = as_number(side - 2, pixels.dtype)
     first = ops.where(lower < last, lower, last)
     first = ops.where(first > 0, first, 0)
     offset = lower - first

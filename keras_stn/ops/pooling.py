@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_stn.backend import compiled, runs_on_cpu, with_derivatives
+from keras_stn.ops.sizes import inner_shape
 
 # Where all is fused into one loop, each pixel compares its window anew. In trials on
 # two cores that was twice as fast, but with up to 16 channels, where the innermost loop
@@ -42,7 +43,7 @@ def max_pool(images, pool_size):
 
 @compiled("pool_size")
 def _gradient_to_images(images, cotangent, *, pool_size):
-    _, height, width, channels = ops.shape(images)
+    height, width, channels = inner_shape(images)
     pool_height, pool_width = pool_size
     rows, columns = height // pool_height, width // pool_width
     windows = ops.reshape(

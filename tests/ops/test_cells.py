@@ -21,7 +21,7 @@ def make(side, farthest):
 def pixel_weights(cells, places):
     """The weight of each place for each pixel, of shape (places, pixels)."""
     places = keras.ops.convert_to_tensor(places[:, None], dtype="float32")
-    return to_numpy(cells.fold(cells.weigh(places, (1, -1)), axis=1))
+    return to_numpy(cells.fold(cells.along((1, -1)).weigh(places), axis=1))
 
 
 def places_beyond(side, farthest):
@@ -68,7 +68,7 @@ def test_rounding_of_a_place_puts_it_into_one_margin(side):
         [places, *(np.nextafter(places, np.float32(end)) for end in (-1e9, 1e9))]
     )
     weights = to_numpy(
-        cells.weigh(keras.ops.convert_to_tensor(places[:, None]), (1, -1))
+        cells.along((1, -1)).weigh(keras.ops.convert_to_tensor(places[:, None]))
     )
     assert np.all(np.sum(weights == 1, axis=1) == 1)
 
@@ -80,7 +80,7 @@ def test_no_cell_is_wider_than_it_says(side, farthest):
     middle, half_width = to_numpy(cells.middle), to_numpy(cells.half_width)
     places = places_beyond(side, farthest)
     weights = to_numpy(
-        cells.weigh(keras.ops.convert_to_tensor(places[:, None]), (1, -1))
+        cells.along((1, -1)).weigh(keras.ops.convert_to_tensor(places[:, None]))
     )
     distance = np.abs(places[:, None] - middle)
     assert np.all(distance[weights > 0] <= half_width + 1e-3)
@@ -124,7 +124,7 @@ def test_gradient_is_the_slope_of_the_weights():
 
     def weigh(places):
         cells = make(4, 10)
-        weights = cells.fold(cells.weigh(places, (1, -1)), 1)
+        weights = cells.fold(cells.along((1, -1)).weigh(places), 1)
         return keras.ops.sum(keras.ops.multiply(weights, factors))
 
     def value(places):
@@ -139,7 +139,7 @@ def test_gradient_is_the_slope_of_the_weights():
 def test_compiles():
     def weigh(places, farthest):
         cells = Cells.with_margins(6, 1, farthest, "float32")
-        return cells.fold(cells.weigh(places, (1, -1)), 1)
+        return cells.fold(cells.along((1, -1)).weigh(places), 1)
 
     places = places_beyond(6, 40)
     found = compile_function(weigh)(places[:, None], np.float32(40))
