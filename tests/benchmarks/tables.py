@@ -53,7 +53,8 @@ def training_table(
     for row in networks:
         lines.append(
             f"| {row['network']} `{row['variant']}` | {row['keras_stn']:,.0f} | "
-            f"{row['pytorch']:,.0f} | {row['ratio']:.2f} | {row['pytorch_best']} |"
+            f"{row['pytorch']:,.0f} | {row['ratio']:.2f} ± {row['ratio_spread']:.2f} | "
+            f"{row['pytorch_best']} |"
         )
     return "\n".join(lines)
 
