@@ -51,10 +51,12 @@ def training_table(
         "|---|---|---|---|---|",
     ]
     for row in networks:
+        ratio = f"{row['ratio']:.2f}"
+        if "ratio_spread" in row:  # Older results have none.
+            ratio += f" ± {row['ratio_spread']:.2f}"
         lines.append(
             f"| {row['network']} `{row['variant']}` | {row['keras_stn']:,.0f} | "
-            f"{row['pytorch']:,.0f} | {row['ratio']:.2f} ± {row['ratio_spread']:.2f} | "
-            f"{row['pytorch_best']} |"
+            f"{row['pytorch']:,.0f} | {ratio} | {row['pytorch_best']} |"
         )
     return "\n".join(lines)
 
