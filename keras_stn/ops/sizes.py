@@ -1,8 +1,7 @@
 """Sizes to compute with, as Python's numbers where they are known.
 
-A size that is a number needs no operation. A sampler uses dozens of them, and the time
-before the first training step goes to making operations, on TensorFlow half a
-millisecond each.
+A size that is a number needs no operation. A sampler uses dozens of them, and on
+TensorFlow making operations is much of the time before the first training step.
 """
 
 from keras import ops

@@ -142,6 +142,21 @@ def test_second_derivative_of_add_bias():
     np.testing.assert_allclose(to_bias, expected.sum((0, 1, 2)), rtol=0, atol=1e-3)
 
 
+def test_the_gradient_to_a_bias_sums_many_places():
+    """One running sum in single precision would be off by more than a part in 1e5."""
+    factors = GENERATOR.uniform(0, 1, (64, 40, 40, 2)).astype("float32")
+    features = np.zeros_like(factors)
+    bias = np.zeros(2, "float32")
+
+    def scalar(bias):
+        return weighted_sum(factors, add_bias(features, bias))
+
+    (found,) = gradients(scalar, bias)
+    expected = np.sum(factors, (0, 1, 2), dtype="float64")
+    found = keras.ops.convert_to_numpy(found)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 @pytest.mark.tensorflow
 def test_gradients_to_kernel_and_bias_stay_apart():
     """Fused they take oneDNN more than twice as long, and it fuses `BiasAddGrad`."""
