@@ -38,7 +38,11 @@ def sampler_table(path=RESULTS / "sampler.json"):
 
 
 def training_table(
-    paths=(RESULTS / "training_mnist.json", RESULTS / "training_svhn.json"),
+    paths=(
+        RESULTS / "training_mnist.json",
+        RESULTS / "training_mnist_translation.json",
+        RESULTS / "training_svhn.json",
+    ),
 ):
     """Markdown of training steps: images per second and how much more than PyTorch."""
     networks = [
