@@ -70,10 +70,9 @@ class AffineWindow(NamedTuple):
         for distance, side in zip(reach, reversed(output_size), strict=True):
             count = ops.ceil(2 * distance)
             # Singular maps have no inverse: all of the output.
-            count = ops.where(count < side, count, float(side))
-            blocks.append(
-                _ceil_divide(ops.cast(ops.max(count, initial=0), "int32"), taps)
-            )
+            count = ops.max(ops.where(count < side, count, float(side)), initial=0)
+            # Half a pixel less, so that rounding of the quotient adds no block.
+            blocks.append(ops.cast(ops.ceil((count - 0.5) / taps), "int32"))
         return cls(
             columns,
             rows,
@@ -101,51 +100,59 @@ class AffineWindow(NamedTuple):
         (xx, xy, x_shift), (yx, yy, y_shift) = self.matrix
         dtype = xx.dtype
         columns, rows = self.columns.along((1, 1, -1)), self.rows.along((1, -1, 1))
-        firsts = []
-        for axis, side in enumerate((width, height)):
+        across, down = min(self.taps, width), min(self.taps, height)
+        starts, firsts = [], []
+        for axis, (side, taps) in enumerate(((width, across), (height, down))):
             by_x, by_y = self.inverse[axis]
             # What an image's cells share is computed once for each image.
             shift = by_x * x_shift + by_y * y_shift + self.reach[axis]
             start = by_x * columns.middle + by_y * rows.middle
             start = start + (centre(side, dtype) - shift)
-            first = ops.floor(start) + 1
+            start = ops.floor(start) + 1
             # Moved so that all of the window lies within the output, if it fits.
-            last = ops.cast(ops.maximum(side - self.blocks[axis] * self.taps, 0), dtype)
-            first = ops.where(first < last, first, last)
-            first = ops.where(first > 0, first, 0)
+            last = side - ops.cast(self.blocks[axis], dtype) * self.taps
+            start = ops.where(start < last, start, last)
+            start = ops.where(start > 0, start, 0)
+            first = start
             if block is not None:
-                first = first + ops.cast(block[axis] * self.taps, dtype)
+                start = start + ops.cast(block[axis] * self.taps, dtype)
+                # As far back as all of the block lies within the output.
+                first = ops.where(start < side - taps, start, float(side - taps))
+            starts.append(start)
             firsts.append(first)
         first_column, first_row = firsts
-        near_column = first_column - centre(width, dtype)
-        near_row = first_row - centre(height, dtype)
-        base = flat_index(first_column, first_row, self.output_size)
+        base = flat_index(*firsts, self.output_size, (down - 1) * width + across - 1)
         # Cells with bounds must agree on which one a sample is in.
         once = rounded if columns.margin else lambda product: product
         # From the tap's own place, so that all who meet it agree on x and y.
+        near_column = first_column - centre(width, dtype)
+        near_row = first_row - centre(height, dtype)
         by_column = [
             (once(xx * near), once(yx * near))
-            for near in (near_column + i for i in range(min(self.taps, width)))
+            for near in (near_column + i for i in range(across))
         ]
         by_row = [
             (once(xy * near) + x_shift, once(yy * near) + y_shift)
-            for near in (near_row + j for j in range(min(self.taps, height)))
+            for near in (near_row + j for j in range(down))
         ]
+        if block is not None:
+            # Nowhere, so without a weight, is what the block before has counted.
+            by_column = [
+                (ops.where(first_column + i >= starts[0], x, float("inf")), y)
+                for i, (x, y) in enumerate(by_column)
+            ]
+            by_row = [
+                (x, ops.where(first_row + j >= starts[1], y, float("inf")))
+                for j, (x, y) in enumerate(by_row)
+            ]
         total = 0
         for j, (x_of_row, y_of_row) in enumerate(by_row):
             for i, (x_of_column, y_of_column) in enumerate(by_column):
                 weight = columns.weigh(x_of_column + x_of_row)
                 weight = weight * rows.weigh(y_of_column + y_of_row)
-                index = base + (j * width + i)
-                if block is not None:
-                    # Beyond the output a tap weighs nothing, wherever it reads.
-                    is_inside = ops.logical_and(
-                        first_column < width - i, first_row < height - j
-                    )
-                    weight = ops.where(is_inside, weight, 0)
-                    index = ops.minimum(index, height * width - 1)
                 dtype_of_sum = sum_dtype(cotangents, weight)
-                values = ops.cast(read_pixels(cotangents, index), dtype_of_sum)
+                values = read_pixels(cotangents, base + (j * width + i))
+                values = ops.cast(values, dtype_of_sum)
                 weight = per_channel(ops.cast(weight, dtype_of_sum), cotangents)
                 total = total + values * weight
         return total
@@ -161,7 +168,3 @@ def taps_of_block(size, output_size):
     """Side of a block in output pixels."""
     # Fewer where the transformer makes images smaller, so has wider steps.
     return 2 if 2 * math.prod(output_size) <= math.prod(size) else 3
-
-
-def _ceil_divide(dividend, divisor):
-    return (dividend + (divisor - 1)) // divisor

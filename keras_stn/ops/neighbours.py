@@ -78,20 +78,24 @@ def corner_indices(columns, rows, size):
         each from left to right.
     """
     height, width = size
-    start = flat_index(columns.first, rows.first, size)
     right, below = ops.minimum(1, width - 1), ops.minimum(1, height - 1) * width
     if isinstance(width, int) and isinstance(height, int):
         right, below = min(1, width - 1), min(1, height - 1) * width
+    start = flat_index(columns.first, rows.first, size, below + right)
     return (start, start + right), (start + below, start + (below + right))
 
 
-def flat_index(column, row, size):
+def flat_index(column, row, size, farthest=0):
     """Index into a flattened image, from whole numbers in a float dtype.
+
+    XLA checks each index that it reads at, for each number that it reads. Where it is
+    told once how far an index goes, all of these checks are left out.
 
     Args:
         column: Float tensor, within the image.
         row: The same for the vertical axis.
         size: `(height, width)` of the image, integers or integer tensors.
+        farthest: The farthest pixel from this one that is read, within the image too.
 
     Returns:
         int32 tensor.
@@ -100,5 +104,6 @@ def flat_index(column, row, size):
     is_known = isinstance(height, int) and isinstance(width, int)
     is_double = keras.backend.standardize_dtype(column.dtype) == "float64"
     if is_known and (is_double or height * width <= LARGEST_COUNT):
-        return to_index(row * width + column)
+        index = to_index(row * width + column)
+        return ops.minimum(index, height * width - 1 - farthest)
     return to_index(row) * width + to_index(column)
