@@ -315,6 +315,31 @@ def to_index(whole):
     return ops.cast(whole, "int32")
 
 
+def stored_index(index):
+    """Has XLA on a CPU store an index before anything is read with it.
+
+    In the loop that reads, it would compute the index number by number, as LLVM keeps
+    in scalars all that leads to an address; so stored, it is computed in vectors. In
+    trials on an AVX2 processor warps of one channel became 1.3 to 1.6 times as fast, of
+    three channels 1.2 times.
+
+    Args:
+        index: int32 tensor, at least 0 and less than `LARGEST_COUNT`.
+
+    Returns:
+        The same tensor.
+    """
+    backend = keras.config.backend()
+    if backend not in ("tensorflow", "jax") or not runs_on_cpu() or is_exporting():
+        return index
+    # True, unless there is no index at all. A choice is stored, as XLA does not know
+    # how it ends; an optimisation barrier it drops on a CPU before it fuses.
+    is_right = ops.max(index[tuple(slice(1) for _ in index.shape)], initial=-1) >= 0
+    index = ops.cond(is_right, lambda: index, lambda: ops.zeros_like(index))
+    # So that LLVM still knows that it is not negative.
+    return ops.bitwise_and(index, LARGEST_COUNT - 1)
+
+
 def as_complex(real, imaginary):
     """Makes complex numbers of two float tensors of the same shape and dtype.
 

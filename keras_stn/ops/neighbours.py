@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_stn.backend import LARGEST_COUNT, to_index
+from keras_stn.backend import LARGEST_COUNT, stored_index, to_index
 from keras_stn.ops.sizes import as_number
 
 
@@ -85,17 +85,18 @@ def corner_indices(columns, rows, size):
     return (start, start + right), (start + below, start + (below + right))
 
 
-def flat_index(column, row, size, farthest=0):
+def flat_index(column, row, size, farthest=None, is_stored=True):
     """Index into a flattened image, from whole numbers in a float dtype.
-
-    XLA checks each index that it reads at, for each number that it reads. Where it is
-    told once how far an index goes, all of these checks are left out.
 
     Args:
         column: Float tensor, within the image.
         row: The same for the vertical axis.
         size: `(height, width)` of the image, integers or integer tensors.
-        farthest: The farthest pixel from this one that is read, within the image too.
+        farthest: How far beyond the index pixels are read, all of them within the
+            image: an integer if the size is. XLA checks indices at each pixel that it
+            reads, but for those that it can see to be within bounds. None where only
+            one pixel is read.
+        is_stored: Whether an index with which several pixels are read is stored first.
 
     Returns:
         int32 tensor.
@@ -103,7 +104,11 @@ def flat_index(column, row, size, farthest=0):
     height, width = size
     is_known = isinstance(height, int) and isinstance(width, int)
     is_double = keras.backend.standardize_dtype(column.dtype) == "float64"
-    if is_known and (is_double or height * width <= LARGEST_COUNT):
-        index = to_index(row * width + column)
-        return ops.minimum(index, height * width - 1 - farthest)
-    return to_index(row) * width + to_index(column)
+    if not is_known or (height * width > LARGEST_COUNT and not is_double):
+        return to_index(row) * width + to_index(column)
+    index = to_index(row * width + column)
+    if farthest is None or height * width > LARGEST_COUNT:
+        return index
+    if is_stored:
+        index = stored_index(index)
+    return ops.minimum(index, height * width - 1 - farthest)
