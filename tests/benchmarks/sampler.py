@@ -4,12 +4,13 @@
 
 For each shape, fill mode and zoom, on random rotations, it times three things: the
 warp; the warp and its gradient to theta; the warp and its gradients to theta and to the
-images. It prints PyTorch's best time divided by ours: above 1 we are ahead. Each side
-runs as in training: ours inside a graph-mode `tf.function` around a gradient tape, or
-in `jax.jit` with `KERAS_BACKEND=jax`, which also finds a GPU; PyTorch's `affine_grid`
-and `grid_sample` contiguous and channels_last, of which the better one counts. At zoom
-1 there are others too: the same four-gather sampler without our derivatives, JAX's
-`map_coordinates` and Keras' `affine_transform`, as far as they can.
+images. It prints PyTorch's best time divided by ours, as the median over the turns that
+both take, see `timing.py`: above 1 we are ahead. Each side runs as in training: ours
+inside a graph-mode `tf.function` around a gradient tape, or in `jax.jit` with
+`KERAS_BACKEND=jax`, which also finds a GPU; PyTorch's `affine_grid` and `grid_sample`
+contiguous and channels_last, of which the better one counts. At zoom 1 there are others
+too: the same four-gather sampler without our derivatives, JAX's `map_coordinates` and
+Keras' `affine_transform`, as far as they can.
 
 `--repeats 100` checks instead that gradients are the same bits every time. Leave the
 machine alone meanwhile: a busy core slows PyTorch's threads out of all proportion. On
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 
 from tests.benchmarks import report, samplers
-from tests.benchmarks.timing import time_alternately
+from tests.benchmarks.timing import compare_rounds, time_alternately
 
 # (batch, height, width, channels) and the size of the output: those of the paper's
 # networks, of an image net's input, and of feature maps in between.
@@ -80,14 +81,15 @@ def _time(case, mode, calls):
         (name for name in times if name.startswith("pytorch")),
         key=lambda name: times[name]["median"],
     )
-    ratios = {
-        name: round(times[best]["median"] / times[name]["median"], 3)
+    compared = {
+        name: compare_rounds(times[name], times[best])
         for name in times
         if not name.startswith("pytorch")
     }
     return {
         "best_of_pytorch": best,
-        "ratios": ratios,
+        "ratios": {name: round(ratio, 3) for name, (ratio, _) in compared.items()},
+        "spreads": {name: round(spread, 3) for name, (_, spread) in compared.items()},
         "seconds_to_compile": seconds,
         "milliseconds": times,
     }
