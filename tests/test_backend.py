@@ -9,6 +9,7 @@ from keras_stn.backend import (
     compiled,
     gather_rows,
     runs_on_cpu,
+    stored_index,
     to_index,
     value_and_derivative,
     with_derivatives,
@@ -197,6 +198,39 @@ def test_indices_of_pixels(dtype):
     found = indices(keras.ops.convert_to_tensor(counts, dtype=dtype))
     assert keras.backend.standardize_dtype(found.dtype) == "int32"
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(found), counts)
+
+
+@compiled()
+def _stored_and_read(indices, rows):
+    return gather_rows(rows, stored_index(indices))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_stored_index_is_the_same(count):
+    rows = np.random.default_rng(0).normal(size=(count, 5)).astype("float32")
+    indices = np.random.default_rng(1).integers(0, 5, (count, 7)).astype("int32")
+    found = _stored_and_read(*map(keras.ops.convert_to_tensor, (indices, rows)))
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(found), np.take_along_axis(rows, indices, axis=1)
+    )
+
+
+@pytest.mark.skipif(not runs_on_cpu(), reason="Only a CPU stores indices first.")
+def test_xla_stores_an_index():
+    # It would not if it could tell how the choice ends.
+    arguments = np.zeros((2, 7), "int32"), np.zeros((2, 5), "float32")
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        function = tf.function(_stored_and_read.__wrapped__, jit_compile=True)
+        text = function.experimental_get_compiler_ir(*map(tf.constant, arguments))(
+            stage="optimized_hlo"
+        )
+    elif keras.config.backend() == "jax":
+        text = _stored_and_read.lower(*arguments).compile().as_text()
+    else:
+        pytest.skip("This backend has no XLA.")
+    assert " conditional(" in text
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

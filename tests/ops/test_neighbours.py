@@ -111,3 +111,14 @@ def test_flat_index_counts_beyond_what_float32_can(dtype, size):
     )
     assert keras.backend.standardize_dtype(index.dtype) == "int32"
     assert to_numpy(index).item() == height * width - 1
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_pixels_around_a_flat_index_are_within_the_image(is_stored):
+    # However wrong the index, as those of images without a finite theta are.
+    column, row = (
+        keras.ops.convert_to_tensor(np.array(places, "float32"))
+        for places in ([[0, 4, 5, 7]], [[0, 3, 4, 9]])
+    )
+    index = flat_index(column, row, (5, 6), farthest=7, is_stored=is_stored)
+    np.testing.assert_array_equal(to_numpy(index), [[0, 22, 22, 22]])
