@@ -330,7 +330,9 @@ def stored_index(index):
         The same tensor.
     """
     backend = keras.config.backend()
-    if backend not in ("tensorflow", "jax") or not runs_on_cpu() or is_exporting():
+    if backend not in ("tensorflow", "jax") or not runs_on_cpu():
+        return index
+    if backend == "tensorflow" and is_exporting():
         return index
     # True, unless there is no index at all. A choice is stored, as XLA does not know
     # how it ends; an optimisation barrier it drops on a CPU before it fuses.
