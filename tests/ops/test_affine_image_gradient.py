@@ -4,6 +4,8 @@ import pytest
 
 from keras_stn.ops import affine_image_gradient as module
 from keras_stn.ops.affine_image_gradient import affine_image_gradient
+from keras_stn.ops.coordinates import affine_coordinates
+from keras_stn.ops.image_gradient import image_gradient as scattered
 from tests import oracle
 from tests.ops.cases import FILL_MODES, to_numpy
 
@@ -223,3 +225,24 @@ def test_runs_only_the_way_that_is_chosen(on_device, monkeypatch):
         taken.clear()
         function(tf.constant(MAPS[name].astype("float32")))
         assert [str(way.numpy(), "utf8") for way in taken] == [expected]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
+def test_no_pixel_of_many_is_read_a_pixel_off(fill_mode, channels):
+    # So many that some places are rounded to a whole pixel in one loop of the compiled
+    # function, and not in another.
+    generator = np.random.default_rng(0)
+    theta = turns(1, generator.uniform(-np.pi / 2, np.pi / 2, 256))
+    theta[:, :, 2] = generator.uniform(-0.1, 0.1, (256, 2))
+    cotangent = generator.standard_normal((256, 28, 28, channels), "float32")
+    theta = keras.ops.convert_to_tensor(theta, dtype="float32")
+    x, y = affine_coordinates(theta, (28, 28), (28, 28), False)
+    expected = scattered(
+        x, y, keras.ops.convert_to_tensor(cotangent), (28, 28), fill_mode
+    )
+    np.testing.assert_allclose(
+        to_numpy(image_gradient(theta, cotangent, (28, 28), fill_mode)),
+        to_numpy(expected),
+        atol=1e-3,
+    )
