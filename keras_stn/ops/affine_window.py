@@ -103,30 +103,10 @@ class AffineWindow(NamedTuple):
             the cotangents have one.
         """
         height, width = self.output_size
-        (xx, xy, x_shift), (yx, yy, y_shift) = self.matrix
-        dtype = xx.dtype
         columns, rows = self.columns.along((1, 1, -1)), self.rows.along((1, -1, 1))
         across, down = min(self.taps, width), min(self.taps, height)
-        starts, firsts = [], []
-        for axis, (side, taps) in enumerate(((width, across), (height, down))):
-            by_x, by_y = self.inverse[axis]
-            # What an image's cells share is computed once for each image.
-            shift = by_x * x_shift + by_y * y_shift + self.reach[axis]
-            start = by_x * columns.middle + by_y * rows.middle
-            start = start + (centre(side, dtype) - shift)
-            start = ops.floor(start) + 1
-            # Moved so that all of the window lies within the output, if it fits.
-            last = side - ops.cast(self.blocks[axis], dtype) * self.taps
-            start = ops.where(start < last, start, last)
-            start = ops.where(start > 0, start, 0)
-            first = start
-            if block is not None:
-                start = start + ops.cast(block[axis] * self.taps, dtype)
-                # As far back as all of the block lies within the output.
-                first = ops.where(start < side - taps, start, float(side - taps))
-            starts.append(start)
-            firsts.append(first)
-        first_column, first_row = firsts
+        first_column, start_column = self._begin(0, columns, rows, block)
+        first_row, start_row = self._begin(1, columns, rows, block)
         is_stored = block is None and self._stores_index(cotangents)
         base = flat_index(
             first_column,
@@ -138,30 +118,18 @@ class AffineWindow(NamedTuple):
         if is_stored:
             # The loop that stores indices and the one that reads may round a place in
             # two ways, so would at times disagree on the pixel.
-            whole = ops.cast(base, dtype)
+            whole = ops.cast(base, first_row.dtype)
             first_row = ops.floor((whole + 0.5) / width)
             first_column = whole - first_row * width
-        # Cells with bounds must agree on which one a sample is in.
-        once = rounded if columns.margin else lambda product: product
-        # From the tap's own place, so that all who meet it agree on x and y.
-        near_column = first_column - centre(width, dtype)
-        near_row = first_row - centre(height, dtype)
-        by_column = [
-            (once(xx * near), once(yx * near))
-            for near in (near_column + i for i in range(across))
-        ]
-        by_row = [
-            (once(xy * near) + x_shift, once(yy * near) + y_shift)
-            for near in (near_row + j for j in range(down))
-        ]
+        by_column, by_row = self._places(first_column, first_row, across, down)
         if block is not None:
             # Nowhere, so without a weight, is what the block before has counted.
             by_column = [
-                (ops.where(first_column + i >= starts[0], x, float("inf")), y)
+                (ops.where(first_column + i >= start_column, x, float("inf")), y)
                 for i, (x, y) in enumerate(by_column)
             ]
             by_row = [
-                (x, ops.where(first_row + j >= starts[1], y, float("inf")))
+                (x, ops.where(first_row + j >= start_row, y, float("inf")))
                 for j, (x, y) in enumerate(by_row)
             ]
         total = 0
@@ -175,6 +143,56 @@ class AffineWindow(NamedTuple):
                 weight = per_channel(ops.cast(weight, dtype_of_sum), cotangents)
                 total = total + values * weight
         return total
+
+    def _begin(self, axis, columns, rows, block):
+        """Where a block is read from, and from where on it counts, along one axis.
+
+        The two differ for a last block that would run over the output's end: it is
+        moved back, onto pixels that the block before has counted.
+        """
+        side = self.output_size[1 - axis]
+        (xx, _, x_shift), (_, _, y_shift) = self.matrix
+        dtype = xx.dtype
+        by_x, by_y = self.inverse[axis]
+        # What an image's cells share is computed once for each image.
+        shift = by_x * x_shift + by_y * y_shift + self.reach[axis]
+        start = by_x * columns.middle + by_y * rows.middle
+        start = start + (centre(side, dtype) - shift)
+        start = ops.floor(start) + 1
+        # Moved so that all of the window lies within the output, if it fits.
+        last = side - ops.cast(self.blocks[axis], dtype) * self.taps
+        start = ops.where(start < last, start, last)
+        start = ops.where(start > 0, start, 0)
+        if block is None:
+            return start, start
+        start = start + ops.cast(block[axis] * self.taps, dtype)
+        # As far back as all of the block lies within the output.
+        farthest = side - min(self.taps, side)
+        return ops.where(start < farthest, start, float(farthest)), start
+
+    def _places(self, first_column, first_row, across, down):
+        """Where a block's output pixels lie in the image: the shares of x and of y.
+
+        Returns:
+            A pair `(x, y)` for each column of the block and one for each row. Those of
+            a pixel's column and row add up to its place.
+        """
+        height, width = self.output_size
+        (xx, xy, x_shift), (yx, yy, y_shift) = self.matrix
+        # Cells with bounds must agree on which one a sample is in.
+        once = rounded if self.columns.margin else lambda product: product
+        # From the tap's own place, so that all who meet it agree on x and y.
+        near_column = first_column - centre(width, xx.dtype)
+        near_row = first_row - centre(height, xx.dtype)
+        by_column = [
+            (once(xx * near), once(yx * near))
+            for near in (near_column + i for i in range(across))
+        ]
+        by_row = [
+            (once(xy * near) + x_shift, once(yy * near) + y_shift)
+            for near in (near_row + j for j in range(down))
+        ]
+        return by_column, by_row
 
     def _stores_index(self, cotangents):
         channels = math.prod(inner_shape(cotangents)[1:])

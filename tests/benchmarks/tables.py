@@ -55,9 +55,7 @@ def training_table(
         "|---|---|---|---|---|",
     ]
     for row in networks:
-        ratio = f"{row['ratio']:.2f}"
-        if "ratio_spread" in row:  # Older results have none.
-            ratio += f" ± {row['ratio_spread']:.2f}"
+        ratio = f"{row['ratio']:.2f} ± {row['ratio_spread']:.2f}"
         lines.append(
             f"| {row['network']} `{row['variant']}` | {row['keras_stn']:,.0f} | "
             f"{row['pytorch']:,.0f} | {ratio} | {row['pytorch_best']} |"
