@@ -149,6 +149,10 @@ class AffineWindow(NamedTuple):
 
         The two differ for a last block that would run over the output's end: it is
         moved back, onto pixels that the block before has counted.
+
+        Returns:
+            Two indices of output pixels, whole numbers as floats, of shape
+            `(batch, rows, columns)`: the first that is read, the first that counts.
         """
         side = self.output_size[1 - axis]
         (xx, _, x_shift), (_, _, y_shift) = self.matrix
@@ -175,7 +179,8 @@ class AffineWindow(NamedTuple):
 
         Returns:
             A pair `(x, y)` for each column of the block and one for each row. Those of
-            a pixel's column and row add up to its place.
+            a pixel's column and row add up to its place, in pixels from the centre of
+            the image.
         """
         height, width = self.output_size
         (xx, xy, x_shift), (yx, yy, y_shift) = self.matrix
