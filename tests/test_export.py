@@ -101,7 +101,14 @@ def draw(generator, count):
     return {"images": images, "theta": theta.astype("float32")}
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "tf_saved_model",
+        pytest.param("onnx", marks=pytest.mark.slow),
+        pytest.param("litert", marks=pytest.mark.slow),
+    ],
+)
 def test_samplers(kind, tmp_path, generator):
     """Also with a theta that is of no use, which spoils no other image."""
     model = model_of_samplers()
@@ -190,6 +197,7 @@ def test_a_saved_model_can_be_differentiated(tmp_path, generator):
         assert np.abs(ours).max() > 1
 
 
+@pytest.mark.slow
 def test_a_saved_model_needs_neither_keras_stn_nor_keras(tmp_path, generator):
     model = model_of_samplers()
     model.export(tmp_path / "model", verbose=False)

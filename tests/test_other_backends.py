@@ -34,6 +34,8 @@ def test_suite_passes(backend):
             "KERAS_BACKEND": backend,
             # `tests/conftest.py` leaves this file out where it is set.
             "KERAS_STN_INNER_PYTEST": "1",
+            # All of it, once it has begun.
+            "KERAS_STN_LATEST_TEST_START": "inf",
             # Most of the time goes into compiling.
             "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
         },

@@ -88,6 +88,10 @@ class Strategy:
             data = EndlessPasses(data, self.part, self.parts)
         else:
             data, steps = feed(data)
+            if not model.optimizer.built:
+                # Otherwise TensorFlow traces the training step twice: once to make the
+                # optimizer's variables, and once with them.
+                model.optimizer.build(model.trainable_variables)
         model.fit(data, steps_per_epoch=steps, **arguments)
 
     def compiles_whole_step(self):

@@ -329,6 +329,7 @@ def test_pickle(digits, labels):
     assert whole_pass(pickle.loads(pickle.dumps(data))) == expected
 
 
+@pytest.mark.slow
 def test_without_tensorflow(tmp_path, arrays):
     pytest.importorskip("jax")
     np.savez_compressed(tmp_path / "mnist.npz", **arrays)

@@ -260,6 +260,7 @@ def test_trains_in_a_model_of_ones_own():
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_saved_model_export_takes_another_batch_size(tmp_path):
     import tensorflow as tf
 
@@ -526,7 +527,9 @@ def test_matches_the_oracle_with_its_gradient():
     )
 
 
-@pytest.mark.parametrize("mode", ["int8", "float8"])
+@pytest.mark.parametrize(
+    "mode", ["float8", pytest.param("int8", marks=pytest.mark.slow)]
+)
 def test_quantised_models_keep_theta_in_float(mode, tmp_path):
     network = keras.Sequential([layers.Flatten(), layers.Dense(8, activation="relu")])
     model = keras.Sequential(

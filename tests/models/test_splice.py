@@ -163,7 +163,14 @@ def test_blocks_may_be_models():
         assert model.predict(images(), verbose=0).shape == (3, 2)
 
 
-@pytest.mark.parametrize("variant", ["stn_c1", "stn_sl1", "stn_dl1"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "stn_sl1",
+        pytest.param("stn_c1", marks=pytest.mark.slow),
+        pytest.param("stn_dl1", marks=pytest.mark.slow),
+    ],
+)
 def test_trains_saves_and_loads(variant, tmp_path):
     model = classifier(variant)
     model.compile(keras.optimizers.SGD(0.1), "mse")

@@ -100,7 +100,9 @@ def on_device(monkeypatch):
     forget()
 
 
-@pytest.fixture(params=["with a scatter", "gather only"])
+@pytest.fixture(
+    params=["with a scatter", pytest.param("gather only", marks=pytest.mark.slow)]
+)
 def gradient(request, on_device):
     """The function as on a CPU, and as on an accelerator."""
     on_device(request.param == "with a scatter")

@@ -68,6 +68,7 @@ def test_every_format_of_a_run(small_run, tmp_path):
     assert dtypes["Floor"] == {"float32"}
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_server_needs_nothing_of_ours(small_run, tmp_path):
     arguments = ["--variant", "stn_c0", *small_run, "--epochs", "1"]
@@ -90,6 +91,7 @@ np.savez("outputs.npz", **serve(images=tf.constant(np.load("images.npy"))))
     assert not outputs
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_model_in_half_precision_is_exported_in_single(small_run, tmp_path):
     before = keras.config.dtype_policy()

@@ -98,6 +98,7 @@ def test_statistics_of_transformers_that_undo_what_was_applied():
     assert found["slope"] == pytest.approx(1) and found["left_out"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transform", ["rotation", "translation", "scale"])
 def test_gap_by_depth(models, digits, tmp_path, transform):
     path = tmp_path / "gap.png"
@@ -141,6 +142,7 @@ def test_says_what_is_wrong(models, digits, tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_numbers_do_not_depend_on_the_order_of_the_models(models, digits, tmp_path):
     backwards = dict(reversed(models.items()))
     assert figures.figure2(backwards, digits, tmp_path / "a.png") == figures.figure2(
@@ -148,6 +150,7 @@ def test_numbers_do_not_depend_on_the_order_of_the_models(models, digits, tmp_pa
     )
 
 
+@pytest.mark.slow
 def test_house_numbers(tmp_path):
     models = {
         ("svhn", variant): keras_stn.models.svhn(variant, width=0.05)

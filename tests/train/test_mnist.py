@@ -131,6 +131,7 @@ def test_test_passes_are_fresh_draws(data_dir):
     assert np.abs(np.array(data[0][0]) - first).max() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_killed_run_resumes_to_the_same_weights(small_run, tmp_path):
     """Killed by the system in the middle, and bit for bit the same in the end."""
@@ -160,6 +161,7 @@ def test_a_killed_run_resumes_to_the_same_weights(small_run, tmp_path):
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_own_learning_rate_for_the_localisation(small_run, tmp_path):
     """It survives saving and loading, and it is the localisation's alone."""
     arguments = [*small_run, "--epochs", "1", "--localization-lr-multiplier", "1e-6"]
@@ -179,6 +181,7 @@ def test_own_learning_rate_for_the_localisation(small_run, tmp_path):
         assert moved < 1e-7 if is_localization else moved > 1e-5, before.path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_mixed_precision(small_run, tmp_path, precision):
     before = keras.config.dtype_policy()

@@ -29,6 +29,7 @@ def train(*arguments):
     return main(make_experiment, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_dropout_goes_on_as_if_never_interrupted(small_run, tmp_path, monkeypatch):
     arguments = [*small_run, "--variant", "cnn", "--epochs", "2"]
     arguments += ["--dropout", "0.3"]
@@ -56,6 +57,7 @@ def test_dropout_goes_on_as_if_never_interrupted(small_run, tmp_path, monkeypatc
         np.testing.assert_array_equal(resumed, expected)
 
 
+@pytest.mark.slow
 def test_other_numbers_are_another_run(small_run, tmp_path, capsys):
     assert train("--variant", "cnn", *small_run, "--epochs", "1") == 0
     result = (tmp_path / "run" / "result.json").read_text()
@@ -99,6 +101,7 @@ def test_leaves_everything_in_the_run_directory(small_run, tmp_path, capsys):
     assert again["passes"] == result["passes"]
 
 
+@pytest.mark.slow
 def test_resumes(small_run, tmp_path):
     assert train("--variant", "cnn", *small_run) == 0
     (tmp_path / "run" / "result.json").unlink()

@@ -95,6 +95,7 @@ def test_a_search_can_be_made_longer(small_search, tmp_path):
         assert longer[row["trial"]] == row
 
 
+@pytest.mark.slow
 def test_house_numbers(numbers, tmp_path):
     """With a transformer on the second map: of eight, the localisation reads any."""
     arguments = [
@@ -111,6 +112,7 @@ def test_house_numbers(numbers, tmp_path):
     assert 0 <= result["validation_error"] <= 100
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.skipif(
     importlib.util.find_spec("tensorboard") is None, reason="needs tensorboard"
@@ -130,6 +132,7 @@ def test_tensorboard_knows_the_hyperparameters(small_search, tmp_path):
     assert {"variant", "learning_rate", "transform", "localization"} <= names
 
 
+@pytest.mark.slow
 def test_a_search_that_always_diverges(small_search, tmp_path, capsys):
     arguments = ["--learning-rate", "1e30", "--max-trials", "5", "--variant", "cnn"]
     assert main([*small_search, *arguments, "--depth", "0"]) == 2

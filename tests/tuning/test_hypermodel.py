@@ -29,7 +29,9 @@ def random_hp(hypermodel, seed):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", TUNERS)
+@pytest.mark.parametrize(
+    "name", ["random", pytest.param("bayesian", marks=pytest.mark.slow)]
+)
 def test_search(hypermodel, data, tmp_path, name):
     """The best model of a search saves, loads and says the same."""
     kind, options = TUNERS[name]
@@ -56,6 +58,7 @@ def test_search(hypermodel, data, tmp_path, name):
     loaded.fit(data["x"], data["y"], verbose=0)
 
 
+@pytest.mark.slow
 def test_hyperband_continues_the_optimizer(hypermodel, data, tmp_path):
     """A trial of a later round begins with the state that it was saved with."""
     searched = hypermodel(
