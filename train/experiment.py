@@ -46,7 +46,7 @@ class Experiment:
             the data set.
         build_model: Makes the model, not compiled.
         loss: A Keras loss.
-        metrics: Keras metrics, their names or metrics that Keras can save.
+        metrics: Keras metrics that Keras can save.
         error_percent: Turns the logs of `fit` and `evaluate` into the error.
         training_data: Makes the training data, given the index of the first epoch.
         test_data: Makes the test data, given the index of the first test pass.
@@ -69,6 +69,13 @@ class Experiment:
     test_data: Callable[[int], keras.utils.PyDataset]
     draw_alignment: Callable[[keras.Model], Any]
     loss_weight: float = 1.0
+
+    def new_metrics(self):
+        """The metrics anew: without a state, their variables made here and now.
+
+        Made only when they are first called, TensorFlow would trace the step twice.
+        """
+        return [type(one).from_config(one.get_config()) for one in self.metrics]
 
 
 def main(make_experiment, arguments=None):
@@ -138,7 +145,7 @@ def _run(experiment, config, options, directory, strategy):
                 make_optimizer(config, steps * epochs),
                 experiment.loss,
                 loss_weights=experiment.loss_weight,
-                metrics=experiment.metrics,
+                metrics=experiment.new_metrics(),
                 jit_compile=strategy.compiles_whole_step(),
             )
         if options.resume:

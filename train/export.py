@@ -162,11 +162,7 @@ def _error(experiment, outputs, labels):
     model = keras.Sequential(
         [keras.Input(outputs.shape[1:]), keras.layers.Activation("linear")]
     )
-    metrics = [
-        one if isinstance(one, str) else type(one).from_config(one.get_config())
-        for one in experiment.metrics
-    ]
-    model.compile(loss=experiment.loss, metrics=metrics)
+    model.compile(loss=experiment.loss, metrics=experiment.new_metrics())
     logs = model.evaluate(outputs, labels, verbose=0, return_dict=True)
     return experiment.error_percent(logs)
 

@@ -134,7 +134,7 @@ def make_experiment(arguments=None):
         has_few_images=not whole.complete,
         build_model=build_model,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         error_percent=lambda logs: round(100 * (1 - logs["accuracy"]), 4),
         training_data=training_data,
         test_data=test_data,

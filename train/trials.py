@@ -44,8 +44,7 @@ class TrialHyperModel(SpatialTransformerHyperModel):
             downsample=classifier.downsample,
             **dimensions,
         )
-        metric = experiment.metrics[0]
-        self.metric = metric if isinstance(metric, str) else metric.name
+        self.metric = experiment.metrics[0].name
         self.error_percent = experiment.error_percent
 
     @property

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_stn.datasets import TransformedMNIST
 from train import workers
 from train.experiment import main
 from train.mnist import make_experiment
@@ -288,6 +289,27 @@ def test_says_what_is_impossible(
     assert main(make_experiment, [*small_run, *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+class CountsTraces(keras.Model):
+    traces = 0
+
+    def train_step(self, *arguments):
+        self.traces += 1
+        return super().train_step(*arguments)
+
+
+@pytest.mark.tensorflow
+def test_the_training_step_is_traced_once():
+    inputs = keras.Input((28, 28, 1))
+    outputs = keras.layers.Dense(10)(keras.layers.Flatten()(inputs))
+    model = CountsTraces(inputs, outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    images = np.zeros((20, 28, 28), "uint8")
+    data = TransformedMNIST(images, np.zeros(20, int), "rotation", batch_size=10)
+    Strategy().fit(model, data, epochs=2, shuffle=False, verbose=0)
+    assert model.traces == 1
 
 
 def test_pytorch_has_one_device(monkeypatch):
