@@ -108,9 +108,15 @@ def device_name():
     found = accelerators()
     if found:
         return ", ".join(found)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    cores = cores or os.cpu_count()
+    cores = usable_cores()
     return f"CPU, {cores} {'core' if cores == 1 else 'cores'}, {platform.machine()}"
+
+
+def usable_cores():
+    """Number of cores that this process may use: fewer if it was bound to some."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def compiles_whole_step():

@@ -2,9 +2,9 @@
 
     python -m train.quotes
 
-That is the README's tables, between `<!-- table: <name> <budget> -->`, or `<!--
-exports: <budget> <run> -->`, and `<!-- end of table -->`, and `ours` and `minutes_cpu`
-of each cell in `train/tables`.
+That is the tables of `README.md` and `train/README.md`, between `<!-- table: <name>
+<budget> -->`, or `<!-- exports: <budget> <run> -->`, and `<!-- end of table -->`, and
+`ours` and `minutes_cpu` of each cell in `train/tables`.
 """
 
 import json
@@ -15,7 +15,8 @@ from train.report import as_markdown, collect, ours
 from train.store import RESULT_FOLDER
 from train.table import TABLE_FOLDER, read_table
 
-README = Path(__file__).parent.parent / "README.md"
+_TRAIN = Path(__file__).parent
+DOCUMENTS = (_TRAIN.parent / "README.md", _TRAIN / "README.md")
 _TABLE = re.compile(
     r"(<!-- table: (\w+) (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL
 )
@@ -26,11 +27,11 @@ _OURS = re.compile(r'(?<=\nours = ")[^"]*(?=")')
 _MINUTES = re.compile(r"(?<=\nminutes_cpu = )\S+")
 
 
-def quote_in_readme(text, stored=RESULT_FOLDER):
-    """Fills in the tables of a README.
+def quote_in_document(text, stored=RESULT_FOLDER):
+    """Fills in the tables of a document.
 
     Args:
-        text: The README.
+        text: The document.
         stored: Folder of results as `train.store` writes them.
 
     Returns:
@@ -90,7 +91,8 @@ def _minutes(row):
 
 def main():
     """Rewrites the files that quote results."""
-    README.write_text(quote_in_readme(README.read_text("utf-8")), "utf-8")
+    for path in DOCUMENTS:
+        path.write_text(quote_in_document(path.read_text("utf-8")), "utf-8")
     for path in TABLE_FOLDER.glob("*.toml"):
         path.write_text(quote_in_table(path.stem, path.read_text("utf-8")), "utf-8")
 

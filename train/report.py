@@ -145,7 +145,7 @@ def as_text(table, rows):
 
 
 def as_markdown(table, rows):
-    """The table for a README, with its notes."""
+    """The table for a document, with its notes."""
     names = _headings(table)
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     lines += ["| " + " | ".join(_cells_of(row, rows, names)) + " |" for row in rows]

@@ -2,7 +2,7 @@
 
     python -m train.store runs/mnist-rotation-stn_c1-seed0 ...
 
-The README's tables are of the results that are stored here.
+The documents' tables are of the results that are stored here.
 """
 
 import argparse

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from train.platform import accelerators
+from train.platform import accelerators, usable_cores
 
 PACKAGES = ("keras", "tensorflow", "jax", "torch")
 
@@ -20,13 +20,14 @@ def machine():
 
     Returns:
         A dictionary with `processor`, `instructions` (the widest vectors: `"avx512"`,
-        `"avx2"`, or the architecture), `cores`, `accelerator` (None if Keras' backend
-        sees none), `backend`, and `versions` of the packages that are installed.
+        `"avx2"`, or the architecture), `cores` (those that the process may use),
+        `accelerator` (None if Keras' backend sees none), `backend`, and `versions` of
+        the packages that are installed.
     """
     return {
         "processor": _processor(),
         "instructions": _instructions(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "accelerator": ", ".join(accelerators()) or None,
         "backend": keras.config.backend(),
         "versions": {name: found for name in PACKAGES if (found := _version(name))},

@@ -14,11 +14,11 @@ Keras' `affine_transform`, as far as they can.
 
 `--repeats 100` checks instead that gradients are the same bits every time. Leave the
 machine alone meanwhile: a busy core slows PyTorch's threads out of all proportion. On
-two cores all of it takes about half an hour.
+two cores all of it takes about half an hour. `taskset -c 0 python -m ...` times one
+core on Linux.
 """
 
 import argparse
-import os
 import time
 
 import numpy as np
@@ -26,6 +26,7 @@ import torch
 
 from tests.benchmarks import report, samplers
 from tests.benchmarks.timing import compare_rounds, time_alternately
+from train.platform import usable_cores
 
 # (batch, height, width, channels) and the size of the output: those of the paper's
 # networks, of an image net's input, and of feature maps in between.
@@ -48,7 +49,7 @@ TOLERANCE_OF_THETA = 3e-2
 
 def main(arguments=None):
     options = _parse(arguments)
-    torch.set_num_threads(os.cpu_count())
+    torch.set_num_threads(usable_cores())
     load = report.load()
     rows = []
     for shape in options.shapes:

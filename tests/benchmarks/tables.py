@@ -1,8 +1,8 @@
-"""Prints the README's tables of speed from the stored results.
+"""Prints the documents' tables of speed from the stored results.
 
     python -m tests.benchmarks.tables
 
-A test compares them with the README.
+A test compares them with `README.md` and `tests/benchmarks/README.md`.
 """
 
 import json

@@ -23,7 +23,6 @@ import argparse
 import copy
 import itertools
 import math
-import os
 import sys
 from typing import NamedTuple
 
@@ -37,7 +36,7 @@ from keras_stn.models import Variant
 from tests.benchmarks import pytorch_networks, report
 from tests.benchmarks.timing import compare_rounds, time_alternately
 from train.options import positive_float, positive_int
-from train.platform import accelerators, compiles_whole_step
+from train.platform import accelerators, compiles_whole_step, usable_cores
 
 
 class Network(NamedTuple):
@@ -325,7 +324,7 @@ def parse(arguments):
 def main(arguments=None):
     options = parse(arguments)
     load = report.load()  # Before this program adds to it.
-    torch.set_num_threads(os.cpu_count())
+    torch.set_num_threads(usable_cores())
     device = "cuda" if accelerators() and torch.cuda.is_available() else "cpu"
     if device == "cuda":
         # What XLA does by itself: tries several algorithms, multiplies in TF32.

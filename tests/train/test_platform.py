@@ -1,3 +1,5 @@
+import os
+
 import keras
 import pytest
 
@@ -83,3 +85,19 @@ def test_unknown_device(tmp_path, capsys):
         main(mnist.make_experiment, arguments)
     assert error.value.code == 2
     assert "invalid choice: 'abacus'" in capsys.readouterr().err
+
+
+def test_cores_that_the_process_may_use(monkeypatch):
+    bound = {0, 3}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: bound, raising=False)
+    assert platform.usable_cores() == 2
+    monkeypatch.setattr(platform, "accelerators", list)
+    assert platform.device_name().startswith("CPU, 2 cores, ")
+    bound.remove(3)
+    assert platform.device_name().startswith("CPU, 1 core, ")
+
+
+def test_cores_where_a_process_cannot_be_bound(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert platform.usable_cores() == 6

@@ -19,14 +19,14 @@ def stored(tmp_path):
     return tmp_path
 
 
-def test_fills_in_tables_of_a_readme(stored):
+def test_fills_in_tables_of_a_document(stored):
     text = "Before\n<!-- table: table1 laptop -->\nold\n<!-- end of table -->\nAfter\n"
-    filled = quotes.quote_in_readme(text, stored)
+    filled = quotes.quote_in_document(text, stored)
     assert filled.startswith("Before\n<!-- table: table1 laptop -->\n| task |")
     assert filled.endswith("<!-- end of table -->\nAfter\n")
     assert "| rotation | CNN | 1.71 | 1.50 | -0.21 | 1 | 208,586 |" in filled
     assert "old" not in filled
-    assert quotes.quote_in_readme(filled, stored) == filled
+    assert quotes.quote_in_document(filled, stored) == filled
 
 
 def test_fills_in_a_table_of_exports(stored):
@@ -36,7 +36,7 @@ def test_fills_in_a_table_of_exports(stored):
         json.dumps({**json.loads(path.read_text()), "exports": {"onnx": export}})
     )
     text = "<!-- exports: laptop cnn -->\nold\n<!-- end of table -->\n"
-    filled = quotes.quote_in_readme(text, stored)
+    filled = quotes.quote_in_document(text, stored)
     assert "| `onnx` | 1.73 | 8e-07 | 2.70 % | 2.80 % |\n<!-- end" in filled
     assert "old" not in filled
 
@@ -61,6 +61,8 @@ def test_the_shipped_files_are_up_to_date(path):
     assert quotes.quote_in_table(path.stem, path.read_text()) == path.read_text()
 
 
-def test_the_readme_is_up_to_date():
-    text = quotes.README.read_text()
-    assert quotes.quote_in_readme(text) == text
+@pytest.mark.parametrize("path", quotes.DOCUMENTS, ids=lambda path: path.parent.name)
+def test_the_documents_are_up_to_date(path):
+    text = path.read_text()
+    assert "<!-- end of table -->" in text
+    assert quotes.quote_in_document(text) == text
