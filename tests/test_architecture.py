@@ -72,6 +72,7 @@ def test_backends_are_named_in_one_file_of_the_package(path):
     may |= {"train/strategy.py", "train/workers.py", "train/export_formats.py"}
     # TensorFlow Datasets decides by itself whether it finds TensorFlow.
     may |= {"keras_stn/datasets/mnist_tensorflow_datasets.py"}
+    may |= {"keras_stn/datasets/sources.py"}
     # For TensorFlow by its name, whatever the backend.
     may |= {"keras_stn/datasets/tf_data.py"}
     if str(path.relative_to(ROOT)) not in may:

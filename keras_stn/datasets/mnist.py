@@ -1,7 +1,5 @@
 """Finds MNIST and loads it into memory."""
 
-import os
-import pathlib
 import warnings
 from typing import NamedTuple
 
@@ -14,6 +12,7 @@ from keras_stn.datasets import (
 )
 from keras_stn.datasets.mnist_arrays import TEST_DIGITS, TRAIN_DIGITS, check_arrays
 from keras_stn.datasets.mnist_npz import NPZ_NAME, read_npz
+from keras_stn.datasets.sources import Sources, first_of, named_directory
 
 
 class MNIST(NamedTuple):
@@ -92,56 +91,28 @@ def load_mnist(data_dir=None):
     npz = directory / NPZ_NAME
     if npz.exists():
         return _result(read_npz(npz), f"from {npz}")
-
-    archives = directory / "downloads" / "manual"
-    prepared = mnist_tensorflow_datasets.find_prepared(directory)
-    obstacle = mnist_tensorflow_datasets.obstacle()
-    if prepared and not obstacle:
-        arrays = mnist_tensorflow_datasets.read(prepared)
-        return _result(arrays, f"prepared by TensorFlow Datasets in {prepared}")
-    if mnist_archives.any_in(archives):
-        mnist_archives.check(archives)
-        if obstacle:
-            return _result(
-                mnist_archives.read(archives), f"from the official files in {archives}"
-            )
-        prepared = mnist_tensorflow_datasets.prepare(directory, archives)
-        return _result(
-            mnist_tensorflow_datasets.read(prepared),
-            f"from the official files in {archives}, prepared by TensorFlow Datasets "
-            f"in {prepared}",
-        )
-    if not obstacle:
-        try:
-            prepared = mnist_tensorflow_datasets.download(directory)
-        except mnist_tensorflow_datasets.DownloadFailed as failure:
-            obstacle = str(failure)
-        else:
-            return _result(
-                mnist_tensorflow_datasets.read(prepared),
-                f"downloaded and prepared by TensorFlow Datasets in {prepared}",
-            )
-    elif prepared:
-        obstacle = f"{prepared} cannot be read: {obstacle}"
-    return _sample(directory, obstacle)
+    sources = Sources(
+        find_prepared=mnist_tensorflow_datasets.find_prepared,
+        read_prepared=mnist_tensorflow_datasets.read,
+        has_archives=mnist_archives.any_in,
+        check_archives=mnist_archives.check,
+        read_archives=mnist_archives.read,
+        prepare=mnist_tensorflow_datasets.prepare,
+        download=mnist_tensorflow_datasets.download,
+    )
+    arrays, origin = first_of(sources, directory)
+    return _sample(directory, origin) if arrays is None else _result(arrays, origin)
 
 
 def _directory(data_dir):
-    if data_dir is not None:
-        named, directory = "`data_dir`", data_dir
-    elif os.environ.get("KERAS_STN_DATA"):
-        named = "The environment variable KERAS_STN_DATA"
-        directory = os.environ["KERAS_STN_DATA"]
-    else:
-        return mnist_tensorflow_datasets.default_directory()
-    path = pathlib.Path(directory).expanduser()
-    if not path.is_dir():
+    directory, named = named_directory(data_dir)
+    if named and not directory.is_dir():
         raise FileNotFoundError(
             f"{named} must name an existing directory. Make it (for a download), or "
             f"name the one that holds {NPZ_NAME} or the four official files in "
             f"downloads/manual. Received: {str(directory)!r}"
         )
-    return path
+    return directory
 
 
 def _result(arrays, origin):

@@ -5,7 +5,8 @@ import hashlib
 
 import numpy as np
 
-from keras_stn.datasets.mnist_arrays import check_arrays, wrong
+from keras_stn.datasets.damage import damaged
+from keras_stn.datasets.mnist_arrays import check_arrays
 
 # The published checksums.
 MD5 = {
@@ -47,7 +48,7 @@ def check(directory):
             )
         received = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
         if received != expected:
-            raise wrong(
+            raise damaged(
                 path,
                 f"the official file, with the MD5 checksum {expected}",
                 f"{path.stat().st_size:,} bytes with the checksum {received}",

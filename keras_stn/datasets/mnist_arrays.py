@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_stn.datasets.damage import damaged
+
 TRAIN_DIGITS = 60_000
 TEST_DIGITS = 10_000
 
@@ -25,37 +27,20 @@ def check_arrays(arrays, origin):
             expected = "integers of shape (images,)"
             good = array.dtype.kind in "iu" and array.ndim == 1
         if not good or array.size == 0:
-            raise wrong(
+            raise damaged(
                 origin, f"{name} to be {expected}", f"{array.dtype} of {array.shape}"
             )
     x_train, y_train, x_test, y_test = arrays
     for split, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
         if len(x) != len(y):
-            raise wrong(
+            raise damaged(
                 origin,
                 f"as many labels in y_{split} as images in x_{split}",
                 f"{len(y)} labels and {len(x)} images",
             )
         if y.min() < 0 or y.max() > 9:
-            raise wrong(
+            raise damaged(
                 origin,
                 f"the labels y_{split} to be digits from 0 to 9",
                 f"labels from {y.min()} to {y.max()}",
             )
-
-
-def wrong(origin, expected, received):
-    """Makes the error for a file that is not what it should be.
-
-    Args:
-        origin: The file or directory.
-        expected: What it should hold.
-        received: What it holds.
-
-    Returns:
-        A `ValueError`.
-    """
-    return ValueError(
-        f"{origin} is damaged or is not MNIST. Expected {expected}. Received: "
-        f"{received}. Replace it by a fresh copy, or delete it to use another source."
-    )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_stn.datasets.mnist_arrays import check_arrays, wrong
+from keras_stn.datasets.mnist_arrays import check_arrays
 from keras_stn.datasets.npz_arrays import read_arrays
 
 NPZ_NAME = "mnist.npz"
@@ -21,6 +21,6 @@ def read_npz(path):
     Raises:
         ValueError: If the file is truncated or holds something else.
     """
-    arrays = read_arrays(path, KEYS, wrong)
+    arrays = read_arrays(path, KEYS)
     check_arrays(arrays, path)
     return tuple(array.astype(np.uint8, copy=False) for array in arrays)

@@ -12,12 +12,9 @@ import keras
 import numpy as np
 
 from keras_stn.datasets import preparation
-from keras_stn.datasets.mnist_arrays import (
-    TEST_DIGITS,
-    TRAIN_DIGITS,
-    check_arrays,
-    wrong,
-)
+from keras_stn.datasets.damage import damaged
+from keras_stn.datasets.mnist_arrays import TEST_DIGITS, TRAIN_DIGITS, check_arrays
+from keras_stn.datasets.sources import DownloadFailed
 
 VERSION_DIRECTORY = pathlib.Path("mnist") / "3.0.1"
 # Where TensorFlow Datasets downloads MNIST from, and how large this file is.
@@ -28,35 +25,6 @@ PROBE_BYTES = 9_912_422
 # Seconds. Our choice: a slow network answers in that time, a missing one is not waited
 # for longer.
 PROBE_TIMEOUT = 6.0
-
-
-class DownloadFailed(Exception):
-    """The network or the server is not to be had; another source may be."""
-
-
-def default_directory():
-    """The directory that TensorFlow Datasets uses by default, without importing it.
-
-    Returns:
-        A `pathlib.Path`; it need not exist.
-    """
-    default = os.path.join("~", "tensorflow_datasets")
-    return pathlib.Path(os.environ.get("TFDS_DATA_DIR", default)).expanduser()
-
-
-def obstacle():
-    """Says why TensorFlow Datasets cannot be used.
-
-    Returns:
-        A short text, or None if it can.
-    """
-    try:
-        import tensorflow
-        import tensorflow_datasets
-    except ImportError as error:
-        return f"TensorFlow Datasets is not usable: {error}"
-    del tensorflow, tensorflow_datasets
-    return None
 
 
 def find_prepared(directory):
@@ -171,11 +139,11 @@ def read(prepared):
                 arrays += [images[..., 0], labels]
         except (tf.errors.OpError, AssertionError, KeyError, OSError) as error:
             reason = str(error).splitlines()[0]
-            raise wrong(prepared, whole, f"unreadable files ({reason})") from error
+            raise damaged(prepared, whole, f"unreadable files ({reason})") from error
     check_arrays(arrays, prepared)
     counts = len(arrays[0]), len(arrays[2])
     if counts != (TRAIN_DIGITS, TEST_DIGITS):
-        raise wrong(prepared, whole, f"{counts[0]:,} and {counts[1]:,}")
+        raise damaged(prepared, whole, f"{counts[0]:,} and {counts[1]:,}")
     return tuple(array.astype(np.uint8, copy=False) for array in arrays)
 
 

@@ -5,14 +5,15 @@ import zlib
 
 import numpy as np
 
+from keras_stn.datasets.damage import damaged
 
-def read_arrays(path, keys, wrong):
+
+def read_arrays(path, keys):
     """Reads some arrays of an .npz file; nothing is ever unpickled.
 
     Args:
         path: A `pathlib.Path`.
         keys: Names of the arrays.
-        wrong: Makes the error, from the path, what was expected and what was received.
 
     Returns:
         A list of arrays in the order of the names.
@@ -23,7 +24,7 @@ def read_arrays(path, keys, wrong):
     """
     layout = f"a NumPy .npz file with the arrays {', '.join(keys)}"
     if not zipfile.is_zipfile(path):
-        raise wrong(path, layout, f"something else of {path.stat().st_size:,} bytes")
+        raise damaged(path, layout, f"something else of {path.stat().st_size:,} bytes")
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in keys if key not in file.files]
@@ -31,9 +32,9 @@ def read_arrays(path, keys, wrong):
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
         # NumPy advises to unpickle what it does not know: never here.
         reason = str(error).partition("If you trust")[0].strip()
-        raise wrong(path, layout, f"unreadable arrays ({reason})") from error
+        raise damaged(path, layout, f"unreadable arrays ({reason})") from error
     if missing:
-        raise wrong(path, layout, f"no {', '.join(missing)}")
+        raise damaged(path, layout, f"no {', '.join(missing)}")
     if not all(isinstance(array, np.ndarray) for array in arrays):
-        raise wrong(path, layout, "entries that are not arrays")
+        raise damaged(path, layout, "entries that are not arrays")
     return arrays

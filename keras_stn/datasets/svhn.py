@@ -1,18 +1,13 @@
 """Finds SVHN's full numbers, the street numbers of 1 to 5 digits."""
 
-import os
-import pathlib
 import warnings
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_stn.datasets import svhn_archives, svhn_tensorflow_datasets
-from keras_stn.datasets.mnist_tensorflow_datasets import (
-    DownloadFailed,
-    default_directory,
-    obstacle,
-)
+from keras_stn.datasets.sources import Sources, first_of, named_directory
 from keras_stn.datasets.svhn_archives import ARCHIVES
 from keras_stn.datasets.svhn_npz import NPZ_NAME, find_npz, read_npz
 from keras_stn.datasets.svhn_rendered import render_numbers
@@ -105,51 +100,30 @@ def load_svhn(data_dir=None, extra=False):
         return _result(read_npz(npz), {}, f"from {npz}", extra)
 
     splits = svhn_tensorflow_datasets.SPLITS[extra]
-    archives = directory / "downloads" / "manual"
-    prepared = svhn_tensorflow_datasets.find_prepared(directory, extra)
-    problem = obstacle()
-    if prepared and not problem:
-        numbers = svhn_tensorflow_datasets.read(prepared, extra)
-        origin = f"prepared by TensorFlow Datasets in {prepared}"
-        return _result(*numbers, origin, extra)
-    if svhn_archives.any_in(archives, splits):
-        svhn_archives.check(archives, splits)
-        origin = f"from the official archives in {archives}"
-        if problem:
-            return _result(*svhn_archives.read(archives, splits), origin, extra)
-        prepared = svhn_tensorflow_datasets.prepare(directory, archives, extra)
-        numbers = svhn_tensorflow_datasets.read(prepared, extra)
-        origin = f"{origin}, prepared by TensorFlow Datasets in {prepared}"
-        return _result(*numbers, origin, extra)
-    if not problem:
-        try:
-            prepared = svhn_tensorflow_datasets.download(directory, extra)
-        except DownloadFailed as failure:
-            problem = str(failure)
-        else:
-            numbers = svhn_tensorflow_datasets.read(prepared, extra)
-            origin = f"downloaded and prepared by TensorFlow Datasets in {prepared}"
-            return _result(*numbers, origin, extra)
-    elif prepared:
-        problem = f"{prepared} cannot be read: {problem}"
-    return _rendered(directory, problem)
+    sources = Sources(
+        find_prepared=partial(svhn_tensorflow_datasets.find_prepared, extra=extra),
+        read_prepared=partial(svhn_tensorflow_datasets.read, extra=extra),
+        has_archives=partial(svhn_archives.any_in, splits=splits),
+        check_archives=partial(svhn_archives.check, splits=splits),
+        read_archives=partial(svhn_archives.read, splits=splits),
+        prepare=partial(svhn_tensorflow_datasets.prepare, extra=extra),
+        download=partial(svhn_tensorflow_datasets.download, extra=extra),
+    )
+    numbers, origin = first_of(sources, directory)
+    if numbers is None:
+        return _rendered(directory, origin)
+    return _result(*numbers, origin, extra)
 
 
 def _directory(data_dir):
-    if data_dir is not None:
-        named, directory = "`data_dir`", data_dir
-    elif os.environ.get("KERAS_STN_DATA"):
-        named = "The environment variable KERAS_STN_DATA"
-        directory = os.environ["KERAS_STN_DATA"]
-    else:
-        return default_directory()
-    path = pathlib.Path(directory).expanduser()
-    if not (path.is_dir() or (path.is_file() and path.suffix == ".npz")):
+    path, named = named_directory(data_dir)
+    is_npz = path.is_file() and path.suffix == ".npz"
+    if named and not (path.is_dir() or is_npz):
         raise FileNotFoundError(
             f"{named} must name an existing directory, or an .npz file. Make it (for a "
             f"download), or name the one that holds {NPZ_NAME} or the official "
             "archives train.tar.gz and test.tar.gz in downloads/manual. "
-            f"Received: {str(directory)!r}"
+            f"Received: {str(path)!r}"
         )
     return path
 

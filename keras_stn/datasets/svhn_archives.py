@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_stn.datasets import svhn_boxes
+from keras_stn.datasets.damage import damaged
 
 # "Blank" in place of a digit; official files say 10 for the digit 0 instead.
 BLANK = 10
@@ -120,7 +121,7 @@ def check(directory, splits):
         with path.open("rb") as file:
             received = hashlib.file_digest(file, hashlib.md5).hexdigest()
         if received != ARCHIVES[split].md5:
-            raise wrong(
+            raise damaged(
                 path,
                 f"the official archive, with the MD5 checksum {ARCHIVES[split].md5}",
                 f"{path.stat().st_size:,} bytes with the checksum {received}",
@@ -204,29 +205,12 @@ def read(directory, splits):
     return tuple(arrays), skipped
 
 
-def wrong(origin, expected, received):
-    """Makes the error for a file that is not what it should be.
-
-    Args:
-        origin: The file or directory.
-        expected: What it should hold.
-        received: What it holds.
-
-    Returns:
-        A `ValueError`.
-    """
-    return ValueError(
-        f"{origin} is damaged or holds something else. Expected {expected}. Received: "
-        f"{received}. Replace it by a fresh copy, or delete it to use another source."
-    )
-
-
 @contextlib.contextmanager
 def _damage_reported(path):
     try:
         yield
     except _DAMAGED_ARCHIVE as error:
-        raise wrong(
+        raise damaged(
             path, "a whole .tar.gz archive", f"one that cannot be read ({error})"
         ) from error
 
@@ -255,11 +239,11 @@ def _read_boxes(path):
                         shutil.copyfileobj(file, target)
                     break
             else:
-                raise wrong(path, f"{BOXES_NAME} in it", "an archive without it")
+                raise damaged(path, f"{BOXES_NAME} in it", "an archive without it")
         try:
             yield from svhn_boxes.read_boxes(copy)
         except svhn_boxes.DAMAGED as error:
-            raise wrong(
+            raise damaged(
                 f"{BOXES_NAME} in {path}",
                 "the names and boxes of images, as MATLAB 7.3 writes them",
                 f"what cannot be read ({str(error) or type(error).__name__})",

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from keras_stn.datasets.damage import damaged
 from keras_stn.datasets.npz_arrays import read_arrays
-from keras_stn.datasets.svhn_archives import BLANK, DIGITS, SIZE, wrong
+from keras_stn.datasets.svhn_archives import BLANK, DIGITS, SIZE
 
 NPZ_NAME = "svhn_numbers.npz"
 NPZ_PATTERN = "svhn*numbers*.npz"
@@ -52,7 +53,7 @@ def read_npz(path):
     Raises:
         ValueError: If the file is truncated or holds something else.
     """
-    arrays = read_arrays(path, KEYS, wrong)
+    arrays = read_arrays(path, KEYS)
     for split in ("train", "test"):
         images, labels = arrays[:2] if split == "train" else arrays[2:]
         _check_images(path, f"x_{split}", images)
@@ -75,7 +76,7 @@ def _check_images(path, name, images):
         and len(images) > 0
     )
     if not good:
-        raise wrong(
+        raise damaged(
             path,
             f"{name} to be uint8 of shape (numbers, {SIZE}, {SIZE}, 1 or 3)",
             f"{images.dtype} of {images.shape}",
@@ -84,13 +85,13 @@ def _check_images(path, name, images):
 
 def _check_labels(path, name, labels, count):
     if labels.dtype.kind not in "iu" or labels.shape != (count, DIGITS):
-        raise wrong(
+        raise damaged(
             path,
             f"{name} to be integers of shape ({count}, {DIGITS}), a row for each image",
             f"{labels.dtype} of {labels.shape}",
         )
     if labels.min() < 0 or labels.max() > BLANK:
-        raise wrong(
+        raise damaged(
             path,
             f"{name} to hold digits from 0 to 9, and {BLANK} for blank",
             f"values from {labels.min()} to {labels.max()}",
@@ -99,7 +100,7 @@ def _check_labels(path, name, labels, count):
     bad = blank[:, 0] | (blank[:, :-1] & ~blank[:, 1:]).any(axis=1)
     if bad.any():
         row = np.flatnonzero(bad)[0]
-        raise wrong(
+        raise damaged(
             path,
             f"each row of {name} to be at least one digit, then blanks ({BLANK})",
             f"{labels[row].tolist()} in row {row}",

@@ -10,8 +10,9 @@ import pathlib
 import numpy as np
 
 from keras_stn.datasets import preparation, svhn_archives
-from keras_stn.datasets.mnist_tensorflow_datasets import DownloadFailed
-from keras_stn.datasets.svhn_archives import ARCHIVES, DIGITS, SIZE, URL, wrong
+from keras_stn.datasets.damage import damaged
+from keras_stn.datasets.sources import DownloadFailed
+from keras_stn.datasets.svhn_archives import ARCHIVES, DIGITS, SIZE, URL
 
 VERSION = "1.0.0"
 IMAGE_SHAPE = (SIZE, SIZE, 3)
@@ -264,7 +265,7 @@ def read(prepared, extra=False):
             arrays += [ImagesOnDisk(source), _labels(source)]
     except Exception as error:  # Whatever the libraries make of a damaged file.
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise wrong(
+        raise damaged(
             prepared, "numbers prepared to the end", f"unreadable files ({reason})"
         ) from error
     return tuple(arrays), skipped

@@ -204,7 +204,9 @@ def test_npz_that_is_something_else(isolated):
     directory.mkdir()
     np.save(directory / "x.npy", np.zeros(3))
     (directory / "x.npy").rename(directory / "mnist.npz")
-    with pytest.raises(ValueError, match=r"mnist\.npz is damaged or is not MNIST"):
+    with pytest.raises(
+        ValueError, match=r"mnist\.npz is damaged or holds something else"
+    ):
         load_mnist(directory)
 
 
@@ -212,7 +214,7 @@ def test_archives_without_tensorflow_datasets(archives, arrays, no_tensorflow_da
     mnist = load_mnist(archives)
     for name, array in arrays.items():
         np.testing.assert_array_equal(getattr(mnist, name), array)
-    assert "official files" in mnist.source
+    assert "official archives" in mnist.source
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing"])
@@ -242,7 +244,7 @@ def test_archives_by_tensorflow_datasets(archives, arrays, small_mnist_builder):
         assert by_content(
             getattr(first, f"x_{split}"), getattr(first, f"y_{split}")
         ) == by_content(arrays[f"x_{split}"], arrays[f"y_{split}"])
-    assert "official files" in first.source
+    assert "official archives" in first.source
 
     # From now on without the archives, and in the same order.
     for name in mnist_archives.MD5:

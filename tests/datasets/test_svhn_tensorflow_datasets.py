@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from keras_stn.datasets import (
-    mnist_tensorflow_datasets,
     preparation,
+    sources,
     svhn_archives,
     svhn_tensorflow_datasets,
 )
@@ -203,18 +203,18 @@ def test_download(server, directory, prepared):
 def test_download_of_something_else(server, directory):
     test = server / "test.tar.gz"
     test.write_bytes(test.read_bytes()[:-1] + b"x")
-    with pytest.raises(mnist_tensorflow_datasets.DownloadFailed, match="checksum"):
+    with pytest.raises(sources.DownloadFailed, match="checksum"):
         svhn_tensorflow_datasets.download(directory)
     assert {entry.name for entry in directory.iterdir()} == {"downloads"}
 
 
 def test_download_without_the_server(server, directory):
     (server / "train.tar.gz").unlink()
-    with pytest.raises(mnist_tensorflow_datasets.DownloadFailed, match="be reached"):
+    with pytest.raises(sources.DownloadFailed, match="be reached"):
         svhn_tensorflow_datasets.download(directory)
 
 
 def test_download_that_breaks_off(server, directory):
     (server / "test.tar.gz").unlink()
-    with pytest.raises(mnist_tensorflow_datasets.DownloadFailed, match="broke off"):
+    with pytest.raises(sources.DownloadFailed, match="broke off"):
         svhn_tensorflow_datasets.download(directory)
