@@ -76,7 +76,13 @@ def test_results_table_is_that_of_the_stored_runs():
 
 
 @pytest.mark.parametrize(
-    "table", [tables.sampler_table, tables.training_table, tables.memory_table]
+    "table",
+    [
+        tables.sampler_table,
+        tables.one_core_table,
+        tables.training_table,
+        tables.memory_table,
+    ],
 )
 def test_tables_of_speed_are_the_stored_ones(table):
     assert any(table() in path.read_text(encoding="utf-8") for path in DOCUMENTS)

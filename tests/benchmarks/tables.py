@@ -37,6 +37,11 @@ def sampler_table(path=RESULTS / "sampler.json"):
     return "\n".join(lines)
 
 
+def one_core_table():
+    """The same from a processor with AVX-512, of which one core was used."""
+    return sampler_table(RESULTS / "sampler_avx512_one_core.json")
+
+
 def training_table(
     paths=(
         RESULTS / "training_mnist.json",
@@ -74,7 +79,7 @@ def memory_table(path=RESULTS / "memory.json"):
 
 
 def main():
-    for table in (sampler_table, training_table, memory_table):
+    for table in (sampler_table, one_core_table, training_table, memory_table):
         print(table(), end="\n\n")
 
 
