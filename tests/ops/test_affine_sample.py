@@ -182,6 +182,36 @@ def test_second_derivatives_match_finite_differences(fill_mode):
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-4 * scale)
 
 
+@pytest.mark.slow
+def test_many_channels_have_the_derivatives_of_few():
+    thetas = off_lattice_thetas()
+    direction = np.random.default_rng(2).normal(size=thetas.shape)
+
+    def slope_of(weights):
+        def slope(images, theta):
+            to_theta = gradient_of(
+                lambda images, theta: weighted_sum(
+                    weights, ops.affine_sample(images, theta, **_small("constant")) ** 2
+                )
+            )(images, theta)[1]
+            return weighted_sum(direction, to_theta)
+
+        return slope
+
+    copies = 72 // SMALL_IMAGES.shape[-1]
+    many, weights = (
+        np.tile(array, (1, 1, 1, copies)) for array in (SMALL_IMAGES, WEIGHTS)
+    )
+    assert many.shape[-1] == 72  # Summed up in two steps on a CPU.
+    to_images, to_theta = gradients(slope_of(WEIGHTS), SMALL_IMAGES, thetas)
+    found = gradients(slope_of(weights), many, thetas)
+    expected = np.tile(to_images, (1, 1, 1, copies)), to_theta * copies
+    for gradient, one in zip(found, expected, strict=True):
+        scale = np.abs(one).max()
+        assert scale > 1
+        np.testing.assert_allclose(gradient, one, rtol=1e-3, atol=1e-4 * scale)
+
+
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
 def test_image_gradient_is_the_adjoint(fill_mode):
     generator = np.random.default_rng(3)
