@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_stn.datasets import RotationTask, TransformedMNIST, TranslationTask
+from tests.waiting import PATIENCE
 
 
 def make(digits, labels, task="translation", batch_size=8, **options):
@@ -366,7 +367,7 @@ def test_without_tensorflow(tmp_path, arrays):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "done"

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.waiting import PATIENCE, wait_for
 from train.matrix import Job, run_matrix
 
 
@@ -111,12 +112,9 @@ def test_an_interruption_ends_the_runs(tmp_path):
         [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True
     )
     history = tmp_path / "a" / "history.json"
-    deadline = time.monotonic() + 120
-    while not history.exists():
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
+    wait_for(history.exists, process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert "KeyboardInterrupt" in errors
     length = len(json.loads(history.read_text()))
     time.sleep(1)

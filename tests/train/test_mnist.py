@@ -2,13 +2,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
 import pytest
 
 from keras_stn.datasets import load_mnist, mnist_task
+from tests.waiting import wait_for
 from train.experiment import main
 from train.mnist import example_images, make_experiment
 from train.options import CONFIG_FOLDER
@@ -144,10 +144,7 @@ def test_a_killed_run_resumes_to_the_same_weights(small_run, tmp_path):
 
     process = subprocess.Popen(command)
     checkpoint = tmp_path / "run" / "checkpoint.keras"
-    deadline = time.monotonic() + 240
-    while not checkpoint.exists() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(checkpoint.exists, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "run" / "result.json").exists()

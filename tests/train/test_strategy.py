@@ -4,13 +4,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
 import pytest
 
 from keras_stn.datasets import TransformedMNIST
+from tests.waiting import PATIENCE, wait_for
 from train import workers
 from train.experiment import main
 from train.mnist import make_experiment
@@ -76,15 +76,7 @@ def start(command, environment, log):
 
 
 def run(command, environment, log):
-    assert start(command, environment, log).wait(timeout=600) == 0, log.read_text()
-
-
-def wait_for(path, *processes, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < deadline
-        assert all(process.poll() is None for process in processes)
-        time.sleep(0.01)
+    assert start(command, environment, log).wait(timeout=PATIENCE) == 0, log.read_text()
 
 
 def curve(run_dir):
@@ -108,7 +100,7 @@ def test_mirrored_has_the_curve_of_one_device_and_resumes(arguments, tmp_path):
     assert main(make_experiment, [*arguments, "--run-dir", str(one)]) == 0
     command = ["-c", ON_TWO_CPUS + TRAIN, *arguments, "--run-dir", str(two)]
     killed = start(command, os.environ, tmp_path / "killed.log")
-    wait_for(two / "checkpoint.keras", killed)
+    wait_for((two / "checkpoint.keras").exists, killed)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     again = [*command, "--resume", "--export", "onnx"]
@@ -219,9 +211,9 @@ def test_jax_workers_have_the_curve_of_one_and_resume(arguments, tmp_path, jax_a
 
     chief, worker = start_both()
     try:
-        wait_for(two / "checkpoint.keras", chief, worker)
+        wait_for((two / "checkpoint.keras").exists, chief, worker)
         worker.send_signal(signal.SIGKILL)
-        assert chief.wait(timeout=240) != 0
+        assert chief.wait(timeout=PATIENCE) != 0
     finally:
         chief.kill()
         worker.kill()
@@ -230,7 +222,7 @@ def test_jax_workers_have_the_curve_of_one_and_resume(arguments, tmp_path, jax_a
     both = start_both("--resume")
     try:
         for process in both:
-            assert process.wait(timeout=600) == 0
+            assert process.wait(timeout=PATIENCE) == 0
     finally:
         for process in both:
             process.kill()

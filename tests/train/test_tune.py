@@ -6,12 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
 import pytest
 
+from tests.waiting import PATIENCE, wait_for
 from train.tune import main
 
 
@@ -175,14 +175,6 @@ def command(*arguments):
     return [sys.executable, "-m", "train.tune", *arguments]
 
 
-def wait_for(condition, process, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, "the process ended"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def statuses(folder):
     """The trials on disk and how they stand; a file may be in the middle of writing."""
     found = {}
@@ -264,7 +256,7 @@ def test_one_chief_and_two_workers(small_search, tmp_path):
         processes["worker1"].wait()
         processes["worker1"] = start("worker1")
         for name in ("worker0", "worker1", "chief"):
-            assert processes[name].wait(timeout=400) == 0, log(name)
+            assert processes[name].wait(timeout=PATIENCE) == 0, log(name)
     finally:
         for process in processes.values():
             process.kill()
