@@ -2,12 +2,10 @@
 
 import dataclasses
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_stn.callbacks import ThetaMonitor
 from keras_stn.models.transformers import transformers
@@ -23,9 +21,9 @@ from train.export import check_exportable, export
 from train.failures import exit_status
 from train.feeding import feed
 from train.optimizers import make_optimizer
-from train.options import recipe_name
 from train.run_directory import RunDirectory
 from train.strategy import OnOneDevice, make_strategy
+from train.summary import describe_result, print_plan
 
 # What a later test of a model leaves as it is in the result.
 _WHERE_IT_WAS_TRAINED = ("device", "strategy", "xla", "versions", "finished")
@@ -153,7 +151,7 @@ def _run(experiment, config, options, directory, strategy):
         else:
             directory.start(identity)
         directory.write_json(directory.plan, {"steps": steps, "epochs": epochs})
-        _print_plan(experiment, config, model, directory, strategy, steps, epochs)
+        print_plan(experiment, config, model, directory, strategy, steps, epochs)
         model, history = _train(experiment, config, model, directory, strategy, epochs)
         if strategy.is_distributed:
             model = None  # It is tested on one device.
@@ -162,7 +160,9 @@ def _run(experiment, config, options, directory, strategy):
         return None
     model = model or _load(directory.model)
     passes = _test(experiment, model, options.test_passes)
-    result = _result(experiment, config, options, model, history, passes, strategy)
+    result = describe_result(
+        experiment, config, options, model, history, passes, strategy
+    )
     if options.test_only and directory.result.exists():
         trained = directory.read_json(directory.result)
         result |= {
@@ -285,55 +285,3 @@ def _test(experiment, model, count):
         passes.append(experiment.error_percent(logs))
         print(f"test pass {index + 1}/{count}: error {passes[-1]:.2f} %", flush=True)
     return passes
-
-
-def _result(experiment, config, options, model, history, passes, strategy):
-    return {
-        "name": experiment.name,
-        "error": float(np.mean(passes)),
-        "passes": passes,
-        "seed": options.seed,
-        "recipe": recipe_name(options),
-        "config": {**config, **experiment.settings},
-        "parameters": model.count_params(),
-        "minutes": sum(row["seconds"] for row in history) / 60,
-        "epochs": len(history),
-        "data": experiment.source,
-        "is_full_data": experiment.is_full_data,
-        "images": dict(zip(("train", "test"), experiment.sizes, strict=True)),
-        "device": platform.device_name(),
-        "strategy": str(strategy),
-        "xla": strategy.compiled_parts(),
-        "versions": platform.versions(),
-        "finished": time.strftime("%Y-%m-%d"),
-    }
-
-
-def _print_plan(experiment, config, model, directory, strategy, steps, epochs):
-    names = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-    versions = platform.versions()
-    backend = versions["backend"]
-    localization = sum(layer.count_params() for layer in transformers(model))
-    train, test = experiment.sizes
-    multiplier = config["localization_lr_multiplier"]
-    lines = {
-        "keras-stn": f"{versions['keras_stn']}, Keras {versions['keras']} on "
-        f"{names.get(backend, backend)} {versions[backend]}",
-        "device": platform.device_name(),
-        "strategy": str(strategy),
-        "XLA": strategy.compiled_parts(),
-        "data": f"{train:,} training and {test:,} test images. {experiment.source}",
-        "model": f"{model.name}, {model.count_params():,} parameters"
-        + (f", {localization:,} of them to predict theta" if localization else ""),
-        "training": f"{epochs} epochs of {steps} steps, batch {config['batch_size']}, "
-        f"{config['optimizer']}, learning rate {config['learning_rate']:g} "
-        f"({config['schedule']})"
-        + (f", localisation x {multiplier:g}" if multiplier != 1 else ""),
-        "precision": keras.config.dtype_policy().name,
-        "results": str(directory.path),
-    }
-    for name, text in lines.items():
-        print(f"{name:<10}{text}")
-    if not experiment.is_full_data:
-        print("NOTE      This is not the full data set; expect a higher error.")
-    print(flush=True)
