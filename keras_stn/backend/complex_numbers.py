@@ -1,0 +1,33 @@
+"""Complex numbers, and products of their matrices."""
+
+import keras
+from keras import ops
+
+
+def as_complex(real, imaginary):
+    """Makes complex numbers of two float tensors of the same shape and dtype.
+
+    `keras.ops.view_as_complex` wants them interleaved in memory, which XLA then does.
+    """
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.complex(real, imaginary)
+    if backend == "jax":
+        import jax
+
+        return jax.lax.complex(real, imaginary)
+    return ops.view_as_complex(ops.stack([real, imaginary], axis=-1))
+
+
+def matmul(first, second):
+    """The product of matrices, also of complex ones in double precision.
+
+    On TensorFlow `keras.ops.matmul` rounds those to single precision.
+    """
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.matmul(first, second)
+    return ops.matmul(first, second)

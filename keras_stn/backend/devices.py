@@ -1,0 +1,34 @@
+"""What a backend computes on."""
+
+import keras
+
+
+def runs_on_cpu():
+    """Whether the backend computes on a CPU, for lack of an accelerator."""
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.config.list_logical_devices("GPU")
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    if backend == "torch":
+        import torch
+
+        return not torch.cuda.is_available()
+    return True
+
+
+def on_cpu():
+    """A scope in which tensors live on a CPU of this process.
+
+    On JAX `keras.device("cpu")` means the first CPU of all processes that are
+    connected, which need not be one of this process.
+    """
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    return keras.device("cpu")
