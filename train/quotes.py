@@ -11,7 +11,8 @@ import json
 import re
 from pathlib import Path
 
-from train.report import as_markdown, collect, ours
+from train.report import as_markdown, ours
+from train.rows import collect
 from train.store import RESULT_FOLDER
 from train.table import TABLE_FOLDER, read_table
 

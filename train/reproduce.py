@@ -10,7 +10,8 @@ from pathlib import Path
 from train.failures import exit_status
 from train.matrix import Job, run_matrix
 from train.options import positive_int
-from train.report import as_json, as_markdown, as_text, collect
+from train.report import as_json, as_markdown, as_text
+from train.rows import collect
 from train.run_directory import RunDirectory
 from train.table import BUDGETS, read_table
 

@@ -1,3 +1,4 @@
+import json
 import os
 
 import numpy as np
@@ -69,3 +70,20 @@ def jax_alone(tmp_path):
     (blocker / "__init__.py").write_text("raise ImportError('no tensorflow here')")
     path = os.pathsep.join([str(blocker.parent), os.getcwd()])
     return {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": path}
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A folder of runs and one of stored results, and a function that adds to them."""
+    runs, stored = tmp_path / "runs", tmp_path / "stored"
+
+    def add(content, to):
+        name = "-".join(map(str, content["config"].values()))
+        folder = (runs if to == "runs" else stored) / content["recipe"]
+        path = (
+            folder / name / "result.json" if to == "runs" else folder / f"{name}.json"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+
+    return runs, stored, add

@@ -1,7 +1,8 @@
 import pytest
 
-from train.report import collect, ours
+from train.report import ours
 from train.reproduce import TABLES
+from train.rows import collect
 from train.table import BUDGETS, read_table, title_of
 
 
