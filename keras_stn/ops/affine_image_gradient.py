@@ -24,14 +24,17 @@ from keras_stn.backend import compiled, compiled_in_parts, runs_on_cpu
 from keras_stn.ops.affine_window import AffineWindow, taps_of_block
 from keras_stn.ops.cells import Cells
 from keras_stn.ops.coordinates import affine_coordinates, pixel_matrix
-from keras_stn.ops.image_gradient import image_gradient
+from keras_stn.ops.image_gradient import FEW_CHANNELS, image_gradient
 from keras_stn.ops.interpolation import flat_pixels
 from keras_stn.ops.sizes import inner_shape
 from keras_stn.ops.warp import from_channels_last, to_channels_last
 
 # Our choice. In trials on two AVX2 cores a scatter took as long as 2 to 7 blocks; with
 # 48 channels and more, where it reads and writes more than caches hold, as 20 to 30.
-_BLOCKS_OF_A_SCATTER, _BLOCKS_WITH_MANY_CHANNELS, _MANY_CHANNELS = 5, 20, 48
+_BLOCKS_OF_A_SCATTER, _BLOCKS_WITH_MANY_CHANNELS, _MANY_CHANNELS = 5.0, 20.0, 48
+# Our choice, with few channels: for a pixel, and for each sample of a pixel. In trials
+# on one AVX-512 core a scatter took as long as 1 block, and two cores share it less.
+_BLOCKS_OF_A_PIXEL, _BLOCKS_OF_A_SAMPLE = 0.4, 1.1
 # Our choice: a margin of an eighth of the side in cells two pixels wide is as far as an
 # image reaches that turns within its frame, (sqrt(2) - 1) / 2 of the side; of a quarter
 # in cells four pixels wide, one that is shrunk by 2 as well.
@@ -148,9 +151,7 @@ def _choose(
         work.append(_work(window, gather.in_one_block, is_complete))
     if may_scatter:
         channels = images.shape[1 if data_format == "channels_first" else 3]
-        has_many = isinstance(channels, int) and channels >= _MANY_CHANNELS
-        blocks = _BLOCKS_WITH_MANY_CHANNELS if has_many else _BLOCKS_OF_A_SCATTER
-        work.append(float(blocks))
+        work.append(_work_of_scatter(channels, size, output_size))
     return ops.cast(ops.argmin(ops.stack(work)), "int32")
 
 
@@ -231,6 +232,18 @@ def _work(window, in_one_block, is_complete):
     cells_per_pixel = columns.count * rows.count / (columns.side * rows.side)
     work = ops.cast(blocks, "float32") * cells_per_pixel
     return ops.where(is_complete, work, float("inf"))
+
+
+def _work_of_scatter(channels, size, output_size):
+    """The work of the scatter in blocks of a gather for each pixel."""
+    if not isinstance(channels, int):
+        return _BLOCKS_OF_A_SCATTER
+    if channels <= FEW_CHANNELS:
+        samples_per_pixel = math.prod(output_size) / math.prod(size)
+        return _BLOCKS_OF_A_PIXEL + _BLOCKS_OF_A_SAMPLE * samples_per_pixel
+    if channels >= _MANY_CHANNELS:
+        return _BLOCKS_WITH_MANY_CHANNELS
+    return _BLOCKS_OF_A_SCATTER
 
 
 def _sum_over_blocks(window, cotangents):

@@ -17,7 +17,9 @@ def test_the_data_must_have_the_same_batch_size():
         return first
 
     np.testing.assert_array_equal(first_of(TWO, TWO), TWO)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"They differ:\] \[2\] \[3\]"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"They differ:\] \[2\] \[3\]"
+    ):
         first_of(TWO, THREE)
 
 
