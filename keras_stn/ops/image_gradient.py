@@ -2,13 +2,12 @@
 
 from keras import ops
 
-from keras_stn.backend import automatic_derivative, gather_rows
+from keras_stn.backend import automatic_derivative, gather_rows, runs_on_cpu
 from keras_stn.ops.coordinates import fold
 from keras_stn.ops.interpolation import interpolate, sum_dtype
 from keras_stn.ops.neighbours import flat_index, neighbours
 
-# Our choice: what is added for a sample at a time, four pixels of so many channels, is
-# a vector or a few of them, and takes four times the memory of the images.
+# Our choice: four pixels of so many channels are a vector or a few of them.
 FEW_CHANNELS = 4
 
 
@@ -35,7 +34,7 @@ def image_gradient(x, y, cotangent, size, fill_mode):
     cotangents = ops.cast(cotangent, dtype)
     channels = cotangent.shape[3]
     has_few = isinstance(channels, int) and channels <= FEW_CHANNELS
-    add = _add_to_squares if has_few else _add_to_pixels
+    add = _add_to_squares if has_few and runs_on_cpu() else _add_to_pixels
     return ops.cast(add(x, y, cotangents, size, fill_mode), cotangent.dtype)
 
 
@@ -54,8 +53,8 @@ def _add_to_squares(x, y, cotangents, size, fill_mode):
     """Adds to two by two pixels at once.
 
     They are kept together as one row of numbers for each place that a square can have,
-    and summed up in the end. So there is one addition of a row for a sample, which on a
-    CPU is an instruction or a few, and not four.
+    and summed up in the end. So a CPU adds a vector or a few for each sample, and no
+    numbers one by one. It takes four times the memory of the images and of the samples.
     """
     height, width = size
     batch, output_height, output_width, channels = ops.shape(cotangents)
