@@ -32,9 +32,10 @@ from keras_stn.ops.warp import from_channels_last, to_channels_last
 # Our choice. In trials on two AVX2 cores a scatter took as long as 2 to 7 blocks; with
 # 48 channels and more, where it reads and writes more than caches hold, as 20 to 30.
 _BLOCKS_OF_A_SCATTER, _BLOCKS_WITH_MANY_CHANNELS, _MANY_CHANNELS = 5.0, 20.0, 48
-# Our choice, with few channels: for a pixel, and for each sample of a pixel. In trials
-# on one AVX-512 core a scatter took as long as 1 block, and two cores share it less.
-_BLOCKS_OF_A_PIXEL, _BLOCKS_OF_A_SAMPLE = 0.4, 1.1
+# Our choice, for a pixel and for each sample of a pixel. In trials on one AVX-512 core a
+# scatter of one channel took as long as 1 block, of three as 2; more cores share it
+# less, as the additions themselves are done by one.
+_BLOCKS_OF_ONE_CHANNEL, _BLOCKS_OF_FEW_CHANNELS = (0.4, 1.1), (0.8, 2.2)
 # Our choice: a margin of an eighth of the side in cells two pixels wide is as far as an
 # image reaches that turns within its frame, (sqrt(2) - 1) / 2 of the side; of a quarter
 # in cells four pixels wide, one that is shrunk by 2 as well.
@@ -239,8 +240,9 @@ def _work_of_scatter(channels, size, output_size):
     if not isinstance(channels, int):
         return _BLOCKS_OF_A_SCATTER
     if channels <= FEW_CHANNELS:
-        samples_per_pixel = math.prod(output_size) / math.prod(size)
-        return _BLOCKS_OF_A_PIXEL + _BLOCKS_OF_A_SAMPLE * samples_per_pixel
+        blocks = _BLOCKS_OF_ONE_CHANNEL if channels == 1 else _BLOCKS_OF_FEW_CHANNELS
+        of_pixel, of_sample = blocks
+        return of_pixel + of_sample * math.prod(output_size) / math.prod(size)
     if channels >= _MANY_CHANNELS:
         return _BLOCKS_WITH_MANY_CHANNELS
     return _BLOCKS_OF_A_SCATTER

@@ -133,11 +133,13 @@ def test_is_the_transposed_oracle(sizes, fill_mode, gradient):
         ("constant", "magnified by three", 8, 2),
         ("constant", "magnified by three", 64, 1),
         ("constant", "magnified much", 64, 2),
-        ("nearest", "within the image", 1, 0),  # Block by block, without margins.
+        ("nearest", "within the image", 8, 0),  # Block by block, without margins.
         ("nearest", "turns of the frame", 8, 1),  # In one block, with small margins.
         ("nearest", "shrunk by two", 8, 2),  # In one block, with large margins.
         ("nearest", "magnified much", 8, 3),  # By a scatter.
         ("nearest", "turns of the frame", 1, 3),
+        ("nearest", "turns of the frame", 3, 1),
+        ("nearest", "within the image", 3, 3),
     ],
 )
 def test_chooses_the_least_work(fill_mode, name, channels, way, on_device, monkeypatch):
