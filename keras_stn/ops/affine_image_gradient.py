@@ -33,9 +33,9 @@ from keras_stn.ops.warp import from_channels_last, to_channels_last
 # 48 channels and more, where it reads and writes more than caches hold, as 20 to 30.
 _BLOCKS_OF_A_SCATTER, _BLOCKS_WITH_MANY_CHANNELS, _MANY_CHANNELS = 5.0, 20.0, 48
 # Our choice, for a pixel and for each sample of a pixel. In trials on one AVX-512 core
-# a scatter of one channel took as long as 1 block, of three as 2; more cores share it
-# less, as the additions themselves are done by one.
-_BLOCKS_OF_ONE_CHANNEL, _BLOCKS_OF_FEW_CHANNELS = (0.4, 1.1), (0.8, 2.2)
+# a scatter of one channel took as long as 1 block, also with a quarter of the samples,
+# and of three as 2; more cores share it less, as one does the additions.
+_BLOCKS_OF_ONE_CHANNEL, _BLOCKS_OF_FEW_CHANNELS = (0.9, 0.6), (1.8, 1.2)
 # Our choice: a margin of an eighth of the side in cells two pixels wide is as far as an
 # image reaches that turns within its frame, (sqrt(2) - 1) / 2 of the side; of a quarter
 # in cells four pixels wide, one that is shrunk by 2 as well.
