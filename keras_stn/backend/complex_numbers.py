@@ -24,10 +24,15 @@ def as_complex(real, imaginary):
 def matmul(first, second):
     """The product of matrices, also of complex ones in double precision.
 
-    On TensorFlow `keras.ops.matmul` rounds those to single precision.
+    On TensorFlow and PyTorch `keras.ops.matmul` rounds those to single precision.
     """
-    if keras.config.backend() == "tensorflow":
+    backend = keras.config.backend()
+    if backend == "tensorflow":
         import tensorflow as tf
 
         return tf.matmul(first, second)
+    if backend == "torch":
+        import torch
+
+        return torch.matmul(first, second)
     return ops.matmul(first, second)
