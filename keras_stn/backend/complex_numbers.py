@@ -7,7 +7,8 @@ from keras import ops
 def as_complex(real, imaginary):
     """Makes complex numbers of two float tensors of the same shape and dtype.
 
-    `keras.ops.view_as_complex` wants them interleaved in memory, which XLA then does.
+    `keras.ops.view_as_complex` wants them interleaved in memory, which XLA then does,
+    and rounds them to single precision on PyTorch.
     """
     backend = keras.config.backend()
     if backend == "tensorflow":
@@ -18,6 +19,10 @@ def as_complex(real, imaginary):
         import jax
 
         return jax.lax.complex(real, imaginary)
+    if backend == "torch":
+        import torch
+
+        return torch.complex(real, imaginary)
     return ops.view_as_complex(ops.stack([real, imaginary], axis=-1))
 
 

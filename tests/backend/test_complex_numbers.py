@@ -15,6 +15,7 @@ def test_complex_numbers(dtype):
         else "complex128"
     )
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(numbers), expected)
+    assert keras.ops.convert_to_numpy(numbers).dtype == expected.dtype
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
