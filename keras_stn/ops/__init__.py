@@ -18,16 +18,9 @@ align_corners=True        |  a  |  b  |  c  |  d  |
 from keras_stn.ops.affine_grid import affine_grid
 from keras_stn.ops.affine_sample import affine_sample
 from keras_stn.ops.grid_sample import grid_sample
-from keras_stn.ops.theta import (
-    ThetaParts,
-    compose_theta,
-    decompose_theta,
-    identity_theta,
-    invert_theta,
-    recompose_theta,
-    theta_from_pixels,
-    theta_to_pixels,
-)
+from keras_stn.ops.theta import compose_theta, identity_theta, invert_theta
+from keras_stn.ops.theta_in_pixels import theta_from_pixels, theta_to_pixels
+from keras_stn.ops.theta_parts import ThetaParts, decompose_theta, recompose_theta
 
 __all__ = [
     "ThetaParts",

@@ -1,22 +1,15 @@
-"""The algebra of theta: identity, product, inverse, units, parts.
+"""The algebra of theta: identity, product, inverse.
 
 Plain sums of products, so that an accelerator does not lower their precision, and
 pure `keras.ops`, so that all of it can stand in a functional model and be
 differentiated.
 """
 
-from typing import Any, NamedTuple
-
 import keras
 import numpy as np
 from keras import ops
 
-from keras_stn.ops.arguments import (
-    coordinate_dtype,
-    standardize_size,
-    standardize_theta,
-)
-from keras_stn.ops.coordinates import extent
+from keras_stn.ops.arguments import standardize_theta
 
 
 def identity_theta(batch_size, dtype="float32"):
@@ -124,10 +117,9 @@ def invert_theta(theta):
 
     Returns:
         Tensor of shape `(batch, 2, 3)`, float64 if theta is, else float32. A singular
-        matrix has no inverse: where the
-        determinant is not finite, or zero to within the rounding error of its dtype,
-        the result is all zeros, which samples the centre of the image everywhere and
-        has a gradient of zero.
+        matrix has no inverse: where the determinant is not finite, or zero to within
+        the rounding error of its dtype, the result is all zeros, which samples the
+        centre of the image everywhere and has a gradient of zero.
 
     Raises:
         ValueError: If the shape of `theta` is not as above.
@@ -163,229 +155,3 @@ def invert_theta(theta):
     inverse = ops.stack([ops.stack(row, axis=1) for row in rows], axis=1)
     inverse = inverse / determinant[:, None, None]
     return ops.where(regular[:, None, None], inverse, 0.0)
-
-
-def theta_to_pixels(theta, input_size, output_size=None, align_corners=False):
-    """Turns theta from normalised coordinates into pixel units.
-
-    Args:
-        theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`.
-        input_size: `(height, width)` of the image that is sampled, in pixels.
-        output_size: `(height, width)` of the result. Defaults to `input_size`.
-        align_corners: As in `affine_grid`.
-
-    Returns:
-        Tensor of shape `(batch, 2, 3)`, float64 if theta is, else float32: takes
-        `(column, row, 1)` of an output pixel
-        to the column and row in the input that it is sampled from, both counted from
-        the centre of the first pixel. This is the matrix that
-        `scipy.ndimage.affine_transform` takes, but for the order of x and y.
-
-    Raises:
-        ValueError: If a shape or a size is not as above.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_stn import ops
-    >>> flip = np.array([[[-1, 0, 0], [0, 1, 0]]], "float32")
-    >>> np.array(ops.theta_to_pixels(flip, (28, 28)))
-    array([[[-1.,  0., 27.],
-            [ 0.,  1.,  0.]]], dtype=float32)
-    """
-    theta = standardize_theta(theta)
-    to_output, to_input = _pixel_maps(input_size, output_size, align_corners)
-    matrix = _multiply(_constant(to_input, theta), theta)
-    return _multiply(matrix, _constant(to_output, theta))
-
-
-def theta_from_pixels(matrix, input_size, output_size=None, align_corners=False):
-    """Turns an affine matrix in pixel units into theta: undoes `theta_to_pixels`.
-
-    Args:
-        matrix: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`, taking `(column, row,
-            1)` of an output pixel to a column and row of the input.
-        input_size: `(height, width)` of the image that is sampled, in pixels.
-        output_size: `(height, width)` of the result. Defaults to `input_size`.
-        align_corners: As in `affine_grid`. With `align_corners=True` no side may be
-            a single pixel, which has no extent to measure by.
-
-    Returns:
-        Tensor of shape `(batch, 2, 3)`, theta in normalised coordinates, float64 if the
-        matrix is, else float32.
-
-    Raises:
-        ValueError: If a shape or a size is not as above.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_stn import ops
-    >>> three_right = np.array([[[1, 0, 3], [0, 1, 0]]], "float32")
-    >>> np.array(ops.theta_from_pixels(three_right, (28, 12)))
-    array([[[1. , 0. , 0.5],
-            [0. , 1. , 0. ]]], dtype=float32)
-    """
-    matrix = standardize_theta(matrix)
-    to_output, to_input = (
-        _invert_diagonal(pixel_map)
-        for pixel_map in _pixel_maps(input_size, output_size, align_corners)
-    )
-    theta = _multiply(_constant(to_input, matrix), matrix)
-    return _multiply(theta, _constant(to_output, matrix))
-
-
-def _pixel_maps(input_size, output_size, align_corners):
-    """Output pixels to normalised, normalised to input pixels: 2x3 in NumPy."""
-    input_size = standardize_size(input_size, "input_size")
-    if output_size is None:
-        output_size = input_size
-    output_size = standardize_size(output_size, "output_size")
-    extents = {
-        side: extent(side, align_corners) for side in (*input_size, *output_size)
-    }
-    if 0 in extents.values():
-        raise ValueError(
-            "With align_corners=True each side must have at least 2 pixels, as -1 and "
-            "1 are the centres of its first and last pixel. Received: "
-            f"input_size={input_size}, output_size={output_size}. Use "
-            "align_corners=False."
-        )
-
-    def from_normalized(size):
-        height, width = size
-        return np.array(
-            [
-                [extents[width] / 2, 0, (width - 1) / 2],
-                [0, extents[height] / 2, (height - 1) / 2],
-            ]
-        )
-
-    return _invert_diagonal(from_normalized(output_size)), from_normalized(input_size)
-
-
-def _invert_diagonal(matrix):
-    scale = np.diagonal(matrix)
-    return np.stack([*np.diag(1 / scale), -matrix[:, 2] / scale], axis=1)
-
-
-def _constant(matrix, like):
-    return ops.convert_to_tensor(matrix[None], dtype=like.dtype)
-
-
-class ThetaParts(NamedTuple):
-    """What `decompose_theta` returns; each field is a tensor.
-
-    Attributes:
-        angle: Shape `(batch,)`, radians.
-        scale: Shape `(batch, 2)`, the stretch along x and along y.
-        shear: Shape `(batch,)`.
-        shift: Shape `(batch, 2)`, x before y, in normalised coordinates.
-    """
-
-    angle: Any
-    scale: Any
-    shear: Any
-    shift: Any
-
-
-def decompose_theta(theta):
-    """Splits theta into angle, scale, shear and shift.
-
-    The linear part is the product `R(angle) S` of a rotation and a symmetric stretch
-    (polar decomposition):
-
-    ```
-    R(angle) = [[cos, -sin], [sin, cos]]    S = [[scale_x, shear], [shear, scale_y]]
-    ```
-
-    The angle is that of the rotation nearest to theta, `-atan2(t01 - t10, t00 + t11)`,
-    the statistic of the paper's Figure 3. A positive angle turns the sampling grid
-    clockwise on the screen, so it turns the image counter-clockwise. An area is
-    multiplied by `scale_x * scale_y - shear**2`.
-
-    Args:
-        theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`.
-
-    Returns:
-        A `ThetaParts` of tensors, from which `recompose_theta` restores theta. For a
-        reflection, where `t01 = t10` and `t00 = -t11`, no rotation is nearest and the
-        angle is 0.
-
-    Raises:
-        ValueError: If the shape of `theta` is not as above.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_stn import ops
-    >>> parts = ops.decompose_theta([[[0.0, -2.0, 0.0], [2.0, 0.0, 0.5]]])
-    >>> float(np.degrees(parts.angle)[0])
-    90.0
-    >>> np.array(parts.scale)
-    array([[2., 2.]], dtype=float32)
-
-    References:
-        - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), Figure 3
-    """
-    theta = standardize_theta(theta)
-    a, b, c, d = theta[:, 0, 0], theta[:, 0, 1], theta[:, 1, 0], theta[:, 1, 1]
-    # c - b and not -(b - c), whose zero may be negative and turn pi into -pi.
-    sine, cosine = c - b, a + d
-    # Replaced where there is no angle, so that its gradient is finite everywhere.
-    has_angle = ops.logical_or(ops.not_equal(sine, 0), ops.not_equal(cosine, 0))
-    sine = ops.where(has_angle, sine, 0.0)
-    cosine = ops.where(has_angle, cosine, 1.0)
-    angle = ops.arctan2(sine, cosine)
-    cos, sin = ops.cos(angle), ops.sin(angle)
-    scale = ops.stack([cos * a + sin * c, cos * d - sin * b], axis=1)
-    shear = cos * b + sin * d
-    return ThetaParts(angle, scale, shear, theta[:, :, 2])
-
-
-def recompose_theta(angle, scale, shear, shift):
-    """Builds theta from angle, scale, shear and shift: undoes `decompose_theta`.
-
-    Args:
-        angle: Tensor of shape `(batch,)`, radians.
-        scale: Tensor of shape `(batch, 2)`, the stretch along x and along y.
-        shear: Tensor of shape `(batch,)`.
-        shift: Tensor of shape `(batch, 2)`, x before y, in normalised coordinates.
-
-    Returns:
-        Tensor of shape `(batch, 2, 3)`, float64 if a part is, else float32.
-
-    Raises:
-        ValueError: If a shape is not as above, or the batch sizes differ.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_stn import ops
-    >>> theta = [[[1.0, -0.5, 0.25], [0.5, 2.0, 0.0]]]
-    >>> restored = ops.recompose_theta(*ops.decompose_theta(theta))
-    >>> bool(np.allclose(restored, theta))
-    True
-    """
-    tensors = [ops.convert_to_tensor(one) for one in (angle, scale, shear, shift)]
-    dtypes = [coordinate_dtype(tensor) for tensor in tensors]
-    dtype = "float64" if "float64" in dtypes else "float32"
-    angle, scale, shear, shift = (ops.cast(tensor, dtype) for tensor in tensors)
-    shapes = [tuple(part.shape) for part in (angle, scale, shear, shift)]
-    counts = {shape[0] for shape in shapes if shape} - {None}
-    if [len(shape) for shape in shapes] != [1, 2, 1, 2] or not (
-        shapes[1][1] == shapes[3][1] == 2 and len(counts) <= 1
-    ):
-        raise ValueError(
-            "`recompose_theta` needs angle, scale, shear and shift of the shapes "
-            "`(batch,)`, `(batch, 2)`, `(batch,)` and `(batch, 2)`, of one batch "
-            "size. Received: "
-            f"{', '.join(map(str, shapes))}"
-        )
-    cos, sin = ops.cos(angle), ops.sin(angle)
-    scale_x, scale_y = scale[:, 0], scale[:, 1]
-    rows = [
-        [cos * scale_x - sin * shear, cos * shear - sin * scale_y, shift[:, 0]],
-        [sin * scale_x + cos * shear, sin * shear + cos * scale_y, shift[:, 1]],
-    ]
-    return ops.stack([ops.stack(row, axis=1) for row in rows], axis=1)
