@@ -4,6 +4,8 @@ import os
 import numpy as np
 import pytest
 
+from train.table import read_table
+
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
@@ -70,6 +72,12 @@ def jax_alone(tmp_path):
     (blocker / "__init__.py").write_text("raise ImportError('no tensorflow here')")
     path = os.pathsep.join([str(blocker.parent), os.getcwd()])
     return {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": path}
+
+
+@pytest.fixture
+def table():
+    """The paper's Table 1."""
+    return read_table("table1")
 
 
 @pytest.fixture

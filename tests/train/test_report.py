@@ -1,16 +1,9 @@
 import json
 
-import pytest
-
 from tests.train.imitated_result import result
 from train.report import as_json, as_markdown, as_text
 from train.rows import collect
 from train.table import read_table
-
-
-@pytest.fixture
-def table():
-    return read_table("table1")
 
 
 def test_says_what_was_not_run_here(folders, table):

@@ -5,12 +5,7 @@ import pytest
 from tests.train.imitated_result import result
 from train.report import ours
 from train.rows import collect
-from train.table import make_cell, read_table
-
-
-@pytest.fixture
-def table():
-    return read_table("table1")
+from train.table import make_cell
 
 
 def test_collects_seeds_of_a_recipe(folders, table):
