@@ -163,6 +163,7 @@ def _run(experiment, config, options, directory, strategy):
     result = describe_result(
         experiment, config, options, model, history, passes, strategy
     )
+    trained = {}
     if options.test_only and directory.result.exists():
         trained = directory.read_json(directory.result)
         result |= {
@@ -170,17 +171,26 @@ def _run(experiment, config, options, directory, strategy):
         }
     figure = experiment.draw_alignment(model)
     directory.write(directory.alignment, lambda path: figure.savefig(path, dpi=150))
-    # Last, as it says that the run is finished.
-    directory.write_json(directory.result, result)
+    has_more = len(trained.get("passes", [])) > len(passes)
+    if not has_more:
+        # Last, as it says that the run is finished.
+        directory.write_json(directory.result, result)
+    draws = ""
+    if len(passes) > 1:
+        draws = (
+            f" (mean of {len(passes)} fresh passes, {min(passes):.2f} to "
+            f"{max(passes):.2f})"
+        )
     print(
-        f"\nTest error {result['error']:.2f} % "
-        f"(mean of {len(passes)} fresh passes, {min(passes):.2f} to "
-        f"{max(passes):.2f}), "
-        f"{result['minutes']:.1f} minutes of training"
+        f"\nTest error {result['error']:.2f} %{draws}, {result['minutes']:.1f} minutes "
+        "of training"
     )
     if not experiment.is_full_data:
         print(f"Not the full data set: {experiment.source}")
-    print(f"Written to {directory.path}: result.json, alignment.png, model.keras")
+    if has_more:
+        print(f"{directory.result} stays: it has {len(trained['passes'])} test passes.")
+    else:
+        print(f"Written to {directory.path}: result.json, alignment.png, model.keras")
     if options.export:
         export(options.export, model, experiment, directory)
     return result

@@ -116,7 +116,10 @@ def run_matrix(jobs, workers=1, show=print):
     waiting = collections.deque(job for job in jobs if not job.is_finished)
     skipped = len(jobs) - len(waiting)
     if skipped:
-        show(f"{skipped} of {len(jobs)} runs are finished already.")
+        show(
+            f"{skipped} of {len(jobs)} runs are finished already. To run one again, "
+            "also on other data, delete its folder."
+        )
     if not waiting:
         return []
     shares = collections.deque(_shares_of_cores(workers))

@@ -16,11 +16,18 @@ from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.plotting import image_rows
 from train.experiment import Experiment, main
 from train.fingerprint import fingerprint
-from train.options import make_parser, read_config, set_precision
+from train.options import (
+    check_transformer_options,
+    make_parser,
+    positive_int,
+    read_config,
+    set_precision,
+)
 from train.selection import select
 
 LOCALIZATIONS = ("cnn", "fcn", "cnn-m", "cnn-t", "cnn-s")
 
+_OF_TRANSFORMER = ("localization", "transform", "fill_mode")
 # What is applied to the digits of alignment.png; degrees, pixels, factors.
 _EXAMPLES = {
     "rotation": [-75, -25, 25, 75],
@@ -58,7 +65,11 @@ def make_experiment(arguments=None):
     parser.add_argument(
         "--batch-norm", action="store_true", help="normalise after each block"
     )
+    parser.add_argument(
+        "--test-passes", type=positive_int, default=10, help="fresh draws to test on"
+    )
     options = parser.parse_args(arguments)
+    check_transformer_options(options, parser, _OF_TRANSFORMER)
     config = read_config("mnist", options, tasks=sorted(_EXAMPLES))
     set_precision(options)
 
@@ -156,10 +167,9 @@ def _localization_of(model):
 
 def _name(options, parser):
     """Names a run by its task, its network and what is not the default of that."""
-    choices = ("localization", "transform", "fill_mode")
     changed = [
         getattr(options, name)
-        for name in choices
+        for name in _OF_TRANSFORMER
         if getattr(options, name) != parser.get_default(name)
     ]
     if options.batch_norm:

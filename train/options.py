@@ -115,7 +115,6 @@ def make_parser(dataset, description):
     add("--run-dir", help="folder for the results; default: runs/<what is run>")
     add("--resume", action="store_true", help="go on with an interrupted run")
     add("--test-only", action="store_true", help="test the model of a finished run")
-    add("--test-passes", type=positive_int, default=10, help="fresh draws to test on")
     add(
         "--mixed-precision",
         choices=["none", "float16", "bfloat16"],
@@ -169,6 +168,29 @@ def read_config(dataset, options, tasks=()):
                 config["sample_epochs"] = value
     _check_config(config, path)
     return config
+
+
+def check_transformer_options(options, parser, names):
+    """Checks that a network without a transformer is given none of its options.
+
+    Args:
+        options: What the parser returned.
+        parser: The parser, which knows their defaults.
+        names: The names of the options.
+
+    Raises:
+        ValueError: If the variant is `"cnn"` and one of them is not its default.
+    """
+    given = [
+        f"--{name.replace('_', '-')} {getattr(options, name)}"
+        for name in names
+        if getattr(options, name) != parser.get_default(name)
+    ]
+    if options.variant == "cnn" and given:
+        raise ValueError(
+            "--variant cnn has no transformer, so nothing to choose for one. Leave it "
+            f"out, or name another variant. Received: {', '.join(given)}"
+        )
 
 
 def recipe_name(options):

@@ -7,10 +7,13 @@ That is the tables of `README.md` and `train/README.md`, between `<!-- table: <n
 `ours` and `minutes_cpu` of each cell in `train/tables`.
 """
 
+import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
+from train.failures import exit_status
 from train.report import as_markdown, ours
 from train.rows import collect
 from train.store import RESULT_FOLDER
@@ -90,13 +93,31 @@ def _minutes(row):
     return f"{sum(found) / len(found):.0f}" if found else ""
 
 
-def main():
-    """Rewrites the files that quote results."""
-    for path in DOCUMENTS:
-        path.write_text(quote_in_document(path.read_text("utf-8")), "utf-8")
-    for path in TABLE_FOLDER.glob("*.toml"):
-        path.write_text(quote_in_table(path.stem, path.read_text("utf-8")), "utf-8")
+def main(arguments=None):
+    """Rewrites the files that quote results; returns the exit status."""
+    argparse.ArgumentParser(
+        prog="python -m train.quotes",
+        description="Write the results in train/results into the tables of README.md "
+        "and train/README.md and into train/tables.",
+    ).parse_args(arguments)
+
+    def work():
+        for path in DOCUMENTS:
+            _rewrite(path, quote_in_document)
+        for path in sorted(TABLE_FOLDER.glob("*.toml")):
+            _rewrite(path, lambda text, name=path.stem: quote_in_table(name, text))
+
+    return exit_status(work, "Repeat the command to write the rest.")
+
+
+def _rewrite(path, quote):
+    """Changes a file where that changes anything, and says so."""
+    before = path.read_text("utf-8")
+    after = quote(before)
+    if after != before:
+        path.write_text(after, "utf-8")
+    print(f"{path}: {'unchanged' if after == before else 'written'}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,8 @@ from train.options import CONFIG_ENTRIES
 from train.store import without_paths
 from train.table import title_of
 
+# What is named beside the entries of a recipe where it is not the same for all.
+_IMAGES = "number of training images"
 # Columns of words, to be aligned on the left.
 _WORDS = ("task", "network", "choice")
 
@@ -88,6 +90,13 @@ def notes(table, rows):
     lines += sorted(
         {without_paths(one["data"]) for one in results if not one["is_full_data"]}
     )
+    lines += [
+        f"Left out of {_name_of(row)}, as the other seeds had more: seed "
+        f"{one['seed']}, of {one['images']['train']:,} training and "
+        f"{one['images']['test']:,} test images."
+        for row in rows
+        for one in row.left_out
+    ]
     lines += _mixed_recipes(rows)
     shipped = [_name_of(row) for row in rows if row.is_shipped]
     if shipped:
@@ -105,13 +114,16 @@ def _mixed_recipes(rows):
     """Says where networks or seeds of a task were not trained in the same way."""
     lines = []
     for task in dict.fromkeys(row.cell.key.get("task") for row in rows):
-        for entry in CONFIG_ENTRIES:
+        for entry in (*CONFIG_ENTRIES, _IMAGES):
             networks = {}
             for row in rows:
                 if row.cell.key.get("task") == task:
                     for result in row.results:
                         network = title_of(row.cell.key["variant"])
-                        values = networks.setdefault(result["config"].get(entry), [])
+                        value = result["config"].get(entry)
+                        if entry == _IMAGES:
+                            value = f"{result['images']['train']:,}"
+                        values = networks.setdefault(value, [])
                         values += [network] if network not in values else []
             if len(networks) > 1:
                 where = f"On {task} not" if task else "Not"

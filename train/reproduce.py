@@ -56,7 +56,11 @@ def make_parser():
         "CPU; paper: the whole schedule, for an accelerator",
     )
     add("--seeds", type=positive_int, help="of each cell; default: the budget's")
-    add("--only", help="of a table, the cells with this in their name: rotation")
+    add(
+        "--only",
+        help="of the tables, run the cells with this in their name alone: rotation; "
+        "figures run what they show all the same",
+    )
     add("--jobs", type=positive_int, default=1, help="runs at a time")
     add("--report-only", action="store_true", help="run nothing")
     add("--data-dir", help="folder with the data; also: KERAS_STN_DATA")
@@ -83,6 +87,7 @@ def main(arguments=None):
             raise ValueError(
                 f"--runs-dir must be a folder. Received a file: {options.runs_dir}"
             )
+        _check_only(options.only, [what for what in wanted if what in TABLES])
         failed = []
         if not options.report_only:
             jobs = {job.name: job for what in wanted for job in _jobs(what, options)}
@@ -101,6 +106,19 @@ def main(arguments=None):
     return exit_status(work, "Repeat the command to go on.")
 
 
+def _check_only(only, tables):
+    """Raises if `--only` chooses no cell of the tables that are wanted."""
+    if only is None:
+        return
+    names = [cell.name for table in tables for cell in read_table(table).cells]
+    if not any(only in name for name in names):
+        cells = ", ".join(names) or "none, as no table is asked for"
+        raise ValueError(
+            "--only must be a part of the name of a cell of the tables. Expected one "
+            f"of: {cells}. Received: {only!r}"
+        )
+
+
 def _jobs(what, options):
     """The runs that a table or a figure needs."""
     if what in FIGURES:
@@ -108,12 +126,6 @@ def _jobs(what, options):
     table = read_table(what)
     seeds = range(options.seeds or table.budgets[options.budget].seeds)
     cells = [cell for cell in table.cells if (options.only or "") in cell.name]
-    if not cells:
-        names = ", ".join(cell.name for cell in table.cells)
-        raise ValueError(
-            f"--only must be a part of the name of a cell of {what}: {names}. "
-            f"Received: {options.only!r}"
-        )
     # All cells with one seed before the next seed: a whole table early.
     return [_job(table, cell, seed, options) for seed in seeds for cell in cells]
 

@@ -17,11 +17,13 @@ class Row(NamedTuple):
         cell: A `train.table.Cell`.
         results: What `result.json` of its runs holds, a list in the order of the seeds.
         is_shipped: Whether they are those of `train/results`, for lack of runs here.
+        left_out: Results of the cell on other data: a part, or a stand-in.
     """
 
     cell: object
     results: list
     is_shipped: bool = False
+    left_out: list = []
 
     @property
     def errors(self):
@@ -67,7 +69,8 @@ def collect(table, budget, runs_dir=None, stored=RESULT_FOLDER, seeds=None):
             for results in (here, shipped)
         )
         is_shipped = runs_dir is not None and not own and bool(others)
-        rows.append(Row(cell, own or others, is_shipped))
+        results, left_out = _on_the_same_data(own or others)
+        rows.append(Row(cell, results, is_shipped, left_out))
     return rows
 
 
@@ -93,6 +96,20 @@ def _by_seed(cell, budget, results, seeds):
         if _is_of(cell, budget, result) and (seeds is None or result["seed"] < seeds)
     }
     return [found[seed] for seed in sorted(found)]
+
+
+def _on_the_same_data(results):
+    """Those on all of the data set, or on most of it, and the others."""
+
+    def amount(result):
+        images = result["images"]
+        return result["is_full_data"], images["train"], images["test"]
+
+    most = max(map(amount, results), default=None)
+    return (
+        [result for result in results if amount(result) == most],
+        [result for result in results if amount(result) != most],
+    )
 
 
 def _is_of(cell, budget, result):

@@ -43,7 +43,7 @@ def store(run_dir, folder=RESULT_FOLDER, replace=False):
     if "recipe" not in result:
         raise ValueError(
             f"{run_dir} holds no training but a search. Store the trainings in it: "
-            f"{run_dir}/final-seed0 and so on."
+            f"{run_dir}/final-trial{result.get('trial', '…')}-seed0 and so on."
         )
     result["data"] = without_paths(result["data"])
     if directory.exports.exists():
@@ -68,6 +68,9 @@ def _check_same(path, result):
         for name in sorted(stored.get(part, {}).keys() & result.get(part, {}).keys())
         if stored[part][name] != result[part][name]
     ]
+    passes = len(stored["passes"]), len(result["passes"])
+    if passes[0] != passes[1]:
+        differences.append(f"test passes: {passes[0]} there, {passes[1]} now")
     if differences:
         raise ValueError(
             f"{path.name} is stored already, of another experiment. "

@@ -16,10 +16,17 @@ from keras_stn.plotting import image_rows
 from train import platform
 from train.experiment import Experiment, main
 from train.fingerprint import fingerprint
-from train.options import make_parser, positive_float, read_config, set_precision
+from train.options import (
+    check_transformer_options,
+    make_parser,
+    positive_float,
+    read_config,
+    set_precision,
+)
 from train.selection import select
 
 LOCALIZATIONS = ("svhn", "svhn-small")
+_OF_TRANSFORMER = ("localization", "transform")
 # Five cross-entropies are added up; Keras takes their mean.
 _DIGITS = 5
 # The numbers of alignment.png: so many of each length that there is.
@@ -35,7 +42,7 @@ def make_experiment(arguments=None):
     parser.set_defaults(
         config="gpu" if has_accelerator else "laptop",
         variant="stn_sl3",
-        # The test images are what they are: nothing is drawn.
+        # Not an option: the test images are what they are, nothing is drawn.
         test_passes=1,
         mixed_precision="bfloat16" if has_accelerator else "none",
     )
@@ -69,6 +76,7 @@ def make_experiment(arguments=None):
         "--extra", action="store_true", help="train on the official extra half too"
     )
     options = parser.parse_args(arguments)
+    check_transformer_options(options, parser, _OF_TRANSFORMER)
     config = read_config("svhn", options)
     set_precision(options)
 
@@ -120,7 +128,7 @@ def make_experiment(arguments=None):
         "variant": options.variant,
         "width": options.width,
         "dropout": options.dropout,
-        "localization": options.localization,
+        "localization": None if options.variant == "cnn" else options.localization,
         "transform": options.transform,
         "mixed_precision": options.mixed_precision,
         "validation_split": options.validation_split,
@@ -150,7 +158,7 @@ def _name(options, parser):
     """Names a run by its network and what is not the default of that."""
     changed = [
         getattr(options, name)
-        for name in ("localization", "transform", "mixed_precision")
+        for name in (*_OF_TRANSFORMER, "mixed_precision")
         if getattr(options, name) != parser.get_default(name)
     ]
     if options.dropout != parser.get_default("dropout"):

@@ -87,8 +87,13 @@ class TrialData:
         )
 
 
-def mnist_data(options, batch_size):
-    """Makes the `TrialData` of transformed MNIST."""
+def mnist_data(options, config):
+    """Makes the `TrialData` of transformed MNIST.
+
+    Args:
+        options: What `train.tune_options.parse` returned.
+        config: The recipe, whose `train_images` the trials have to do with too.
+    """
     digits = load_mnist(options.data_dir)
 
     def make_dataset(images, labels, training_rows, **settings):
@@ -100,27 +105,31 @@ def mnist_data(options, batch_size):
             **settings,
         )
 
-    return _trial_data(options, batch_size, digits, make_dataset)
+    return _trial_data(options, config, digits, make_dataset)
 
 
-def svhn_data(options, batch_size):
-    """Makes the `TrialData` of house numbers."""
+def svhn_data(options, config):
+    """Makes the `TrialData` of house numbers; arguments as `mnist_data` has them."""
     numbers = load_svhn(options.data_dir)
 
     def make_dataset(images, labels, training_rows, **settings):
         del training_rows
         return HouseNumbers(images, labels, **settings)
 
-    return _trial_data(options, batch_size, numbers, make_dataset)
+    return _trial_data(options, config, numbers, make_dataset)
 
 
-def _trial_data(options, batch_size, loaded, make_dataset):
+def _trial_data(options, config, loaded, make_dataset):
+    images, labels = loaded.x_train, np.asarray(loaded.y_train)
+    if "train_images" in config:
+        first = slice(0, config["train_images"])
+        images, labels = part(images, first), labels[first]
     return TrialData(
-        loaded.x_train,
-        np.asarray(loaded.y_train),
+        images,
+        labels,
         make_dataset,
         options.validation_split,
         options.train_images,
-        batch_size,
+        config["batch_size"],
         options.seed,
     )

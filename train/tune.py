@@ -110,7 +110,7 @@ def _data(options, config):
     with warnings.catch_warnings():
         # The plan says it.
         warnings.filterwarnings("ignore", message="NOT ")
-        return _DATA[options.dataset](options, config["batch_size"])
+        return _DATA[options.dataset](options, config)
 
 
 def _name(options):
@@ -187,20 +187,27 @@ def _callbacks(directory):
 def _finish(options, hypermodel, rows, directory):
     """Trains the best trial again and tests it; writes what came out."""
     choices = best_choices(rows)
-    print(f"Best      {_as_text(choices)}")
-    results = [
-        _train_again(options, hypermodel, choices, seed, directory)
+    trial = rows[0]["trial"]
+    print(f"Best      {_as_text(choices)} (trial {trial})")
+    # By the trial, as another may be the best when a longer search goes on.
+    finals = {
+        seed: RunDirectory(directory.path / f"final-trial{trial}-seed{seed}")
         for seed in range(options.seed, options.seed + options.seeds)
+    }
+    results = [
+        _train_again(options, hypermodel, choices, seed, final)
+        for seed, final in finals.items()
     ]
     errors = [result["error"] for result in results]
     # The first seed's: to choose by the test error would be to tune on the test set.
-    first = _final_directory(directory, options.seed)
-    directory.write(directory.model, lambda path: shutil.copyfile(first.model, path))
+    model = finals[options.seed].model
+    directory.write(directory.model, lambda path: shutil.copyfile(model, path))
     result = {
         "name": directory.path.name,
         "error": float(np.mean(errors)),
         "errors": errors,
         "seeds": [result["seed"] for result in results],
+        "trial": trial,
         "choices": choices,
         "validation_error": rows[0]["validation_error"],
         "trials": len(rows),
@@ -228,34 +235,29 @@ def _finish(options, hypermodel, rows, directory):
 def _train_again(options, hypermodel, choices, seed, directory):
     """One training on the whole training set, by the training scripts' own code."""
     keras.utils.clear_session()
-    own = _final_directory(directory, seed)
     multiplier = choices.get("localization_lr_multiplier", 1.0)
     arguments = dataset_arguments(
         options,
         variant=choices["variant"],
         seed=seed,
-        run_dir=own.path,
+        run_dir=directory.path,
         epochs=options.final_epochs or options.epochs,
         learning_rate=choices["learning_rate"],
         localization_lr_multiplier=multiplier,
     )
-    if own.config.exists():
+    if directory.config.exists():
         arguments.append("--resume")
     run_options, config, experiment = _SCRIPTS[options.dataset].make_experiment(
         arguments
     )
     experiment = dataclasses.replace(
         experiment,
-        name=f"{directory.path.name}-final-seed{seed}",
+        name=f"{directory.path.parent.name}-{directory.path.name}",
         settings={**experiment.settings, **choices},
         build_model=lambda: hypermodel.network(choices),
     )
     print(f"\nTraining the best again on all training images, seed {seed}\n")
     return experiments.run(experiment, config, run_options)
-
-
-def _final_directory(directory, seed):
-    return RunDirectory(directory.path / f"final-seed{seed}")
 
 
 def _print_plan(options, experiment, data, epochs, directory):

@@ -16,9 +16,8 @@ _FORWARDED = (
     "batch_size",
     "data_dir",
     "mixed_precision",
-    "test_passes",
 )
-_OF_DATASET = {"mnist": ("task",), "svhn": ("width", "dropout")}
+_OF_DATASET = {"mnist": ("task", "test_passes"), "svhn": ("width", "dropout")}
 # The dimensions of the search and their defaults where not the hypermodel's: the fill
 # mode of the data set's networks first.
 _DIMENSIONS = {
@@ -49,8 +48,8 @@ def parse(arguments=None):
         for name in names:
             if dataset != options.dataset and getattr(options, name) is not None:
                 raise ValueError(
-                    f"--{name} is an option of --dataset {dataset}, not of "
-                    f"{options.dataset}. Leave it out."
+                    f"--{name.replace('_', '-')} is an option of --dataset {dataset}, "
+                    f"not of {options.dataset}. Leave it out."
                 )
     return options
 
@@ -136,7 +135,7 @@ def _parser():
     add = parser.add_argument_group("the best trial, trained again").add_argument
     add("--seeds", type=positive_int, default=3, help="how many times")
     add("--final-epochs", type=positive_int, help="default: as many as a trial's")
-    add("--test-passes", type=positive_int, help="fresh draws to test on")
+    add("--test-passes", type=positive_int, help="of mnist: fresh draws to test on")
     add = parser.add_argument_group(
         "what is searched: one value is fixed, of several one is chosen; rates and "
         "widths also within a range, as 1e-4:1e-2"

@@ -68,16 +68,16 @@ def load_svhn(data_dir=None, extra=False):
 
     Args:
         data_dir: The directory, or a `.npz` file; a string or path. It must exist.
-        extra: Whether the official half `extra` belongs to the training numbers. A
-            `.npz` file is read as it is.
+        extra: Whether the official half `extra` belongs to the training numbers. Not
+            for a `.npz` file, which is read as it is.
 
     Returns:
         An `SVHN`. The images of 2. to 4. stay on disk.
 
     Raises:
         FileNotFoundError: If the directory or file does not exist.
-        ValueError: If a file is damaged or is not what its name says, or if several
-            files match 1.
+        ValueError: If a file is damaged or is not what its name says, if several
+            files match 1., or if `extra` is asked for beside such a file.
 
     Example:
 
@@ -96,6 +96,12 @@ def load_svhn(data_dir=None, extra=False):
     extra = bool(extra)
     directory = _directory(data_dir)
     npz = directory if directory.is_file() else find_npz(directory)
+    if npz and extra:
+        raise ValueError(
+            "`extra` is a part of the official SVHN, and an array file is read as it "
+            "is. Leave `extra` out, or name a directory without such a file. Received: "
+            f"extra=True, {str(npz)!r}"
+        )
     if npz:
         return _result(read_npz(npz), {}, f"from {npz}", extra)
 

@@ -87,6 +87,12 @@ def test_npz_of_full_size_is_complete(data, monkeypatch):
         assert load_svhn(path).complete == bool(complete)
 
 
+def test_extra_is_not_for_array_files(data):
+    path = save_npz(data / "own.npz", number_arrays())
+    with pytest.raises(ValueError, match="an array file is read as it is.*own.npz"):
+        load_svhn(path, extra=True)
+
+
 def test_official_counts():
     # Annotations of the official files; the literature trains on 235,754 with `extra`.
     assert svhn.TRAIN_NUMBERS == {False: 33_402 - 1, True: 235_754}

@@ -24,7 +24,7 @@ def test_runs_all_and_skips_what_is_finished(tmp_path):
     finished = jobs[0].directory.result.stat().st_mtime_ns
     lines.clear()
     assert run_matrix(jobs, show=lines.append) == []
-    assert lines[0] == "1 of 2 runs are finished already."
+    assert lines[0].startswith("1 of 2 runs are finished already. To run one again")
     assert jobs[0].directory.result.stat().st_mtime_ns == finished
     assert all(one.is_finished for one in jobs)
 

@@ -105,6 +105,12 @@ def test_test_only_repeats_the_error(small_run, tmp_path, capsys):
     third = json.loads(path.read_text())
     assert third["device"] == "another"  # Where it was trained.
     assert third["error"] == first["error"]
+    # Fewer passes would be a worse result.
+    arguments = ["--variant", "cnn", *small_run, "--test-only", "--test-passes", "1"]
+    capsys.readouterr()
+    assert train(*arguments) == 0
+    assert "result.json stays: it has 2 test passes" in capsys.readouterr().out
+    assert json.loads(path.read_text()) == third
     assert train("--variant", "stn_c0", *small_run, "--test-only") == 2
     assert "'cnn' there, 'stn_c0' now" in capsys.readouterr().err
 
@@ -216,6 +222,10 @@ def test_nan_stops_the_run_and_says_why(small_run, tmp_path, capsys):
         (["--resume"], "holds no run to go on with"),
         (["--test-only"], "holds no finished run"),
         (["--localization", "cnn"], "does not fit an input"),
+        (
+            ["--variant", "cnn", "--localization", "fcn", "--fill-mode", "constant"],
+            "Received: --localization fcn, --fill-mode constant",
+        ),
     ],
 )
 def test_says_what_is_wrong(small_run, tmp_path, capsys, arguments, message):

@@ -66,3 +66,20 @@ def test_the_documents_are_up_to_date(path):
     text = path.read_text()
     assert "<!-- end of table -->" in text
     assert quotes.quote_in_document(text) == text
+
+
+def test_command_line(tmp_path, monkeypatch, capsys):
+    text = "<!-- table: table1 laptop -->\nold\n<!-- end of table -->\n"
+    document, folder = tmp_path / "README.md", tmp_path / "tables"
+    document.write_text(text)
+    folder.mkdir()
+    monkeypatch.setattr(quotes, "DOCUMENTS", [document])
+    monkeypatch.setattr(quotes, "TABLE_FOLDER", folder)
+    with pytest.raises(SystemExit):
+        quotes.main(["--help"])
+    assert document.read_text() == text
+    assert "Write the results" in capsys.readouterr().out
+    for word in ("written", "unchanged"):
+        assert quotes.main([]) == 0
+        assert f"README.md: {word}" in capsys.readouterr().out
+    assert document.read_text() == quotes.quote_in_document(text)

@@ -69,6 +69,22 @@ def test_says_where_recipes_differ(folders, table):
     )
 
 
+def test_says_where_data_differ(folders, table):
+    runs, stored, add = folders
+    add(result("rotation", "cnn", 0, 1.3), "runs")
+    add(result("rotation", "cnn", 1, 6.1, full=False), "runs")
+    add(result("rotation", "stn_c1", 0, 5.0, full=False), "runs")
+    notes = as_json(table, collect(table, "laptop", runs, stored))["notes"]
+    assert (
+        "Left out of rotation CNN, as the other seeds had more: seed 1, of 4,000 "
+        "training and 1,000 test images." in notes
+    )
+    assert (
+        "On rotation not all have the same number of training images: 60,000 (CNN), "
+        "4,000 (STN-C1)." in notes
+    )
+
+
 def test_choices_are_compared_with_the_first_of_their_network(folders):
     runs, stored, add = folders
     table = read_table("choices")

@@ -36,11 +36,20 @@ def test_all_cells(planned, tmp_path):
 
 def test_a_name_that_no_cell_has(planned, tmp_path, capsys):
     arguments = ["table2", "--only", "rotation", "--runs-dir", str(tmp_path)]
-    assert reproduce.main(arguments) == 2
-    error = capsys.readouterr().err
-    assert "Received: 'rotation'" in error
-    assert "svhn-stn_sl8" in error
+    for others in ([], ["--report-only"]):
+        assert reproduce.main([*arguments, *others]) == 2
+        error = capsys.readouterr().err
+        assert "Received: 'rotation'" in error
+        assert "svhn-stn_sl8" in error
+    assert reproduce.main(["figure3", *arguments[1:]]) == 2
+    assert "none, as no table is asked for" in capsys.readouterr().err
     assert planned == []
+
+
+def test_cells_of_one_table_of_several(planned, tmp_path, capsys):
+    arguments = ["table1", "table2", "--only", "rotation-cnn", "--seeds", "1"]
+    assert reproduce.main([*arguments, "--runs-dir", str(tmp_path)]) == 0
+    assert [job.name for job in planned] == ["mnist-rotation-cnn-seed0"]
 
 
 def test_runs_of_the_figures(planned, tmp_path, monkeypatch):

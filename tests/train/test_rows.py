@@ -57,6 +57,21 @@ def test_other_networks_are_left_out(folders, table, other):
     assert rows["mnist-rotation-stn_c0"].errors.tolist() == [0.8]
 
 
+def test_results_on_fewer_images_are_left_out(folders, table):
+    runs, stored, add = folders
+    add(result("rotation", "cnn", 0, 1.3), "runs")
+    add(result("rotation", "cnn", 1, 6.1, full=False), "runs")
+    add(result("rotation", "stn_c1", 0, 5.0, full=False), "runs")
+    rows = collect(table, "laptop", runs, stored)
+    first = rows[0]
+    assert first.errors.tolist() == [1.3]
+    assert [one["seed"] for one in first.left_out] == [1]
+    # Where there are no others they count.
+    cells = {row.cell.name: row for row in rows}
+    assert cells["mnist-rotation-stn_c1"].errors.tolist() == [5.0]
+    assert cells["mnist-rotation-stn_c1"].left_out == []
+
+
 def test_a_cell_may_change_the_recipe_and_have_flags(folders, table):
     _, stored, add = folders
     content = {

@@ -10,6 +10,7 @@ def make_run(folder, data, dataset="mnist"):
     result = {
         "name": f"{dataset}-rotation-cnn-seed0",
         "error": 2.5,
+        "passes": [2.5],
         "recipe": "quick",
         "data": data,
         "config": {"dataset": dataset},
@@ -68,6 +69,19 @@ def test_another_experiment_is_not_replaced(tmp_path, capsys):
     assert json.loads(path.read_text())["config"]["width"] == 0.5
 
 
+def test_fewer_test_passes_do_not_replace_more(tmp_path):
+    run = make_run(tmp_path / "run", "MNIST, downloaded.")
+    store(run, tmp_path / "results")
+    result = json.loads((run / "result.json").read_text())
+    result["passes"] = [*result["passes"], 1.0]
+    (run / "result.json").write_text(json.dumps(result))
+    count = len(result["passes"])
+    with pytest.raises(
+        ValueError, match=f"test passes: {count - 1} there, {count} now"
+    ):
+        store(run, tmp_path / "results")
+
+
 def test_unfinished_run(tmp_path):
     with pytest.raises(ValueError, match="holds no finished run"):
         store(tmp_path, tmp_path / "results")
@@ -84,6 +98,7 @@ def test_command_line(tmp_path, capsys):
 
 
 def test_a_search_is_no_training(tmp_path):
-    (tmp_path / "result.json").write_text('{"data": "MNIST", "name": "search"}')
-    with pytest.raises(ValueError, match="but a search.*final-seed0"):
+    content = '{"data": "MNIST", "name": "search", "trial": "07"}'
+    (tmp_path / "result.json").write_text(content)
+    with pytest.raises(ValueError, match="but a search.*final-trial07-seed0"):
         store(tmp_path, tmp_path / "results")

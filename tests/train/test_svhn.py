@@ -134,6 +134,8 @@ def test_runs_on_jax_without_tensorflow(small_run, tmp_path, jax_alone):
         ),
         (["--data-dir", "/no/such/file.npz"], "/no/such/file.npz"),
         (["--batch-size", "81"], "at most the number of training images, 80"),
+        (["--variant", "cnn", "--transform", "rotation"], "cnn has no transformer"),
+        (["--extra"], "Leave `extra` out"),
     ],
 )
 def test_says_what_is_wrong(small_run, tmp_path, capsys, arguments, message):

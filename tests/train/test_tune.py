@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.waiting import PATIENCE, wait_for
+from train.trial_table import trial_rows
 from train.tune import main
 
 
@@ -41,10 +42,12 @@ def test_leaves_everything_in_the_run_directory(small_search, tmp_path, capsys):
     assert main(small_search) == 0
     run_dir = tmp_path / "run"
     names = {path.name for path in run_dir.iterdir()}
+    rows = read(run_dir / "trials.json")
+    best = rows[0]["trial"]
     expected = {
+        f"final-trial{best}-seed0",
+        f"final-trial{best}-seed1",
         "config.json",
-        "final-seed0",
-        "final-seed1",
         "model.keras",
         "result.json",
         "run.lock",
@@ -53,15 +56,14 @@ def test_leaves_everything_in_the_run_directory(small_search, tmp_path, capsys):
         "trials.txt",
     }
     assert expected <= names <= expected | {"tensorboard"}
-    rows = read(run_dir / "trials.json")
     assert [row["status"] for row in rows] == ["COMPLETED"] * 2
     assert rows[0]["validation_error"] <= rows[1]["validation_error"]
     result = read(run_dir / "result.json")
-    assert result["choices"] == rows[0]["choices"]
+    assert (result["trial"], result["choices"]) == (best, rows[0]["choices"])
     assert result["error"] == pytest.approx(np.mean(result["errors"]))
     assert result["seeds"] == [0, 1]
     for seed, error in zip(result["seeds"], result["errors"], strict=True):
-        final = read(run_dir / f"final-seed{seed}" / "result.json")
+        final = read(run_dir / f"final-trial{best}-seed{seed}" / "result.json")
         assert final["error"] == error
         # All training images, not the part that trials had.
         assert final["images"] == {"train": 200, "test": 50}
@@ -84,15 +86,27 @@ def test_leaves_everything_in_the_run_directory(small_search, tmp_path, capsys):
 
 
 @pytest.mark.stress
-def test_a_search_can_be_made_longer(small_search, tmp_path):
+def test_a_search_can_be_made_longer(small_search, tmp_path, monkeypatch):
+    """And another trial can be the best of it then, which is trained again as well."""
     path = tmp_path / "run" / "trials.json"
     assert main([*small_search, "--seeds", "1"]) == 0
     rows = read(path)
+
+    def former_best_last(*arguments):
+        best = rows[0]["trial"]
+        return sorted(trial_rows(*arguments), key=lambda row: row["trial"] == best)
+
+    monkeypatch.setattr("train.tune.trial_rows", former_best_last)
     assert main([*small_search, "--seeds", "1", "--resume", "--max-trials", "3"]) == 0
     longer = {row["trial"]: row for row in read(path)}
     assert len(longer) == 3
     for row in rows:
         assert longer[row["trial"]] == row
+    result = read(tmp_path / "run" / "result.json")
+    assert result["trial"] != rows[0]["trial"]
+    assert result["choices"] == longer[result["trial"]]["choices"]
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    assert model.name == result["choices"]["variant"]
 
 
 @pytest.mark.slow

@@ -41,6 +41,8 @@ def test_forwards_what_is_given():
 def test_rejects_options_of_the_other_data_set():
     with pytest.raises(ValueError, match="--width is an option of --dataset svhn"):
         parse(["--width", "0.5"])
+    with pytest.raises(ValueError, match="--test-passes is an option of --dataset mn"):
+        parse(["--dataset", "svhn", "--test-passes", "3"])
     with pytest.raises(ValueError, match="--task is an option of --dataset mnist"):
         parse(["--dataset", "svhn", "--task", "scale"])
 
