@@ -78,7 +78,11 @@ class ThetaMonitor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Finds the transformer."""
-        self._pose = pose(self.within or self.model, self.layer)
+        model = self.within or self.model
+        if isinstance(model, keras.Sequential) and not model.built:
+            # Keras does so with the first batch, which is later.
+            model.build((None, *np.shape(self.images)[1:]))
+        self._pose = pose(model, self.layer)
         # What is wrong with the images shall not be said after the first epoch only.
         self._predict()
 

@@ -3,7 +3,11 @@
 import keras
 
 from keras_stn import ops
-from keras_stn.ops.arguments import check_theta_shape, standardize_size
+from keras_stn.ops.arguments import (
+    check_theta_shape,
+    standardize_flag,
+    standardize_size,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_stn")
@@ -48,7 +52,7 @@ class AffineGrid(keras.layers.Layer):
     def __init__(self, size, align_corners=False, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.size = standardize_size(size)
-        self.align_corners = align_corners
+        self.align_corners = standardize_flag("align_corners", align_corners)
 
     def call(self, theta):
         """Computes the grid."""

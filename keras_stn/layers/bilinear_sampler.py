@@ -3,7 +3,12 @@
 import keras
 
 from keras_stn import ops
-from keras_stn.ops.arguments import check_fill, shapes_of, standardize_data_format
+from keras_stn.ops.arguments import (
+    check_fill,
+    shapes_of,
+    standardize_data_format,
+    standardize_flag,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_stn")
@@ -66,7 +71,7 @@ class BilinearSampler(keras.layers.Layer):
         check_fill("bilinear", fill_mode, fill_value)
         self.fill_mode = fill_mode
         self.fill_value = fill_value
-        self.align_corners = align_corners
+        self.align_corners = standardize_flag("align_corners", align_corners)
         self.data_format = standardize_data_format(data_format)
 
     def call(self, inputs):

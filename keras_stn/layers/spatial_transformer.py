@@ -6,9 +6,11 @@ from keras_stn import ops, transforms
 from keras_stn.ops.arguments import (
     check_fill,
     coordinate_dtype,
+    is_float,
     is_shape,
     shapes_of,
     standardize_data_format,
+    standardize_flag,
     standardize_size,
     standardize_theta,
 )
@@ -135,17 +137,20 @@ class SpatialTransformer(keras.layers.Layer):
         self.interpolation = interpolation
         self.fill_mode = fill_mode
         self.fill_value = fill_value
-        self.align_corners = align_corners
-        self.return_theta = return_theta
+        self.align_corners = standardize_flag("align_corners", align_corners)
+        self.return_theta = standardize_flag("return_theta", return_theta)
         self.data_format = standardize_data_format(data_format)
         if localization is not None:
-            self._flatten = keras.layers.Flatten(name=f"{self.name}_flatten")
+            # In half precision theta would move in steps of whole pixels.
+            dtype = "float64" if self.compute_dtype == "float64" else "float32"
+            self._flatten = keras.layers.Flatten(
+                data_format=self.data_format, dtype=dtype, name=f"{self.name}_flatten"
+            )
             self._regression = _Regression(
                 self.transform.num_parameters,
                 kernel_initializer="zeros",
                 bias_initializer="zeros",
-                # In half precision theta would move in steps of whole pixels.
-                dtype="float64" if self.compute_dtype == "float64" else "float32",
+                dtype=dtype,
                 name=f"{self.name}_theta",
             )
 
@@ -190,13 +195,28 @@ class SpatialTransformer(keras.layers.Layer):
         """Predicts theta, or takes it, and warps the images."""
         images, theta = self._split(inputs)
         if self.localization is not None:
-            theta = self.localize(theta)
+            theta = self.localize(self.features_of(inputs))
         else:
             theta = standardize_theta(theta)
             theta = keras.ops.cast(theta, self._theta_dtype(theta))
         images = keras.ops.cast(images, self.compute_dtype)
         outputs = self._sample(images, theta)
         return (outputs, theta) if self.return_theta else outputs
+
+    def features_of(self, inputs):
+        """What the localisation network reads of this layer's inputs.
+
+        Args:
+            inputs: `images` or `[images, features]`; tensors or symbolic tensors.
+
+        Returns:
+            The features as they are, or the images, which are cast to the compute dtype
+            if they are integers: a network may begin with a convolution.
+        """
+        images, features = self._split(inputs)
+        if features is not images or is_float(images):
+            return features
+        return keras.ops.cast(images, self.compute_dtype)
 
     def localize(self, features):
         """Predicts theta without warping anything.
@@ -224,11 +244,14 @@ class SpatialTransformer(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         """The shape of the outputs, or a pair of shapes if `return_theta`."""
-        images_shape, _ = self._split(input_shape)
-        images = keras.KerasTensor(tuple(images_shape))
-        theta_shape = (images_shape[0], 2, 3)
-        outputs_shape = self._sample(images, keras.KerasTensor(theta_shape)).shape
-        return (outputs_shape, theta_shape) if self.return_theta else outputs_shape
+        images_shape, theta_shape = self._split(input_shape)
+        if self.localization is not None:
+            theta_shape = (images_shape[0], 2, 3)
+        images, theta = map(
+            keras.KerasTensor, (tuple(images_shape), tuple(theta_shape))
+        )
+        shape = self._sample(images, theta).shape
+        return (shape, (shape[0], 2, 3)) if self.return_theta else shape
 
     def compute_output_spec(self, inputs):
         """The outputs are in the compute dtype, theta in that of its arithmetic."""
@@ -265,7 +288,7 @@ class SpatialTransformer(keras.layers.Layer):
         """Rebuilds the layer that `get_config` described."""
         config = dict(config)
         config["localization"] = keras.saving.deserialize_keras_object(
-            config["localization"]
+            config.get("localization")
         )
         return cls(**config)
 
@@ -288,11 +311,11 @@ class SpatialTransformer(keras.layers.Layer):
 
     def _split(self, inputs):
         """Splits inputs, or their shapes, into images and what comes with them."""
-        if not isinstance(inputs, list | tuple) or is_shape(inputs):
-            if self.localization is not None:
-                return inputs, inputs
-        elif len(inputs) == 2:
-            return inputs
+        if isinstance(inputs, list | tuple) and not is_shape(inputs):
+            if len(inputs) == 2:
+                return inputs
+        elif self.localization is not None and not isinstance(inputs, dict):
+            return inputs, inputs
         received = shapes_of(inputs)
         if self.localization is None:
             raise ValueError(

@@ -49,16 +49,22 @@ def _all_digits_right(y_true, y_pred):
     _check_shapes(tuple(y_true.shape), tuple(y_pred.shape))
     digits = ops.argmax(y_pred, axis=-1)
     is_right = ops.all(ops.cast(y_true, digits.dtype) == digits, axis=-1)
-    return ops.cast(is_right, keras.backend.floatx())
+    # Of no numbers `argmax` makes zeros.
+    is_read = ops.logical_not(ops.any(ops.isnan(y_pred), axis=(1, 2)))
+    return ops.cast(ops.logical_and(is_right, is_read), keras.backend.floatx())
 
 
 def _check_shapes(true_shape, predicted_shape):
     """Raises if labels and predictions do not belong together, where that is known."""
-    digits = {true_shape[1:2], predicted_shape[1:2]} - {(None,)}
-    if len(true_shape) != 2 or len(predicted_shape) != 3 or len(digits) > 1:
+    differ = any(
+        None not in sides and sides[0] != sides[1]
+        for sides in zip(true_shape[:2], predicted_shape[:2], strict=False)
+    )
+    if len(true_shape) != 2 or len(predicted_shape) != 3 or differ:
         raise ValueError(
             "Expected labels of shape (batch, digits), integers, and predictions of "
-            f"shape (batch, digits, classes). Received: {true_shape} and "
-            f"{predicted_shape}. Turn one-hot labels into integers by `argmax`, and "
-            "reshape predictions, or stack those of several heads, along axis 1."
+            "shape (batch, digits, classes), as many. Received: "
+            f"{true_shape} and {predicted_shape}. Turn one-hot labels into integers by "
+            "`argmax`, and reshape predictions, or stack those of several heads, along "
+            "axis 1."
         )

@@ -42,13 +42,14 @@ def pose(model, layer=None):
     except (AttributeError, ValueError) as error:
         raise ValueError(
             "Expected a functional or Sequential model that has been built, in which "
-            f"theta can be followed back to the input. Received: {model!r}"
+            "theta can be followed back to the input. Call a Sequential on images "
+            "first, or begin it with `keras.Input`; a subclassed model cannot be "
+            f"followed. Received: {model!r}"
         ) from error
     if transformer.localization is None:
         theta = keras.ops.reshape(inputs[1], (-1, 2, 3))
     else:
-        features = inputs[1] if isinstance(inputs, list | tuple) else inputs
-        theta = transformer.localize(features)
+        theta = transformer.localize(transformer.features_of(inputs))
     return keras.Model(model_inputs, theta, name=f"{model.name}_pose")
 
 

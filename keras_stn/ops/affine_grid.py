@@ -8,6 +8,7 @@ from keras_stn.backend import compiled
 from keras_stn.ops.arguments import (
     check_theta_shape,
     coordinate_dtype,
+    standardize_flag,
     standardize_size,
     standardize_theta,
 )
@@ -61,7 +62,7 @@ class AffineGridOperation(keras.Operation):
     def __init__(self, size, align_corners=False, *, name=None):
         super().__init__(name=name)
         self.size = standardize_size(size)
-        self.align_corners = bool(align_corners)
+        self.align_corners = standardize_flag("align_corners", align_corners)
 
     def call(self, theta):
         """Computes the grid."""

@@ -12,6 +12,7 @@ from keras_stn.ops.arguments import (
     check_same_batch,
     check_theta_shape,
     standardize_data_format,
+    standardize_flag,
     standardize_size,
     standardize_theta,
 )
@@ -67,6 +68,7 @@ def affine_sample(
     Returns:
         Tensor of shape `(batch, output_height, output_width, channels)`, or
         `(batch, channels, output_height, output_width)`, in the dtype of `images`.
+        Derivatives are for reverse mode: on JAX `jax.grad`, also twice, no `jax.jvp`.
 
     Raises:
         ValueError: If a shape, a dtype or an option is not as above.
@@ -115,7 +117,7 @@ class AffineSampleOperation(keras.Operation):
         self.interpolation = interpolation
         self.fill_mode = fill_mode
         self.fill_value = float(fill_value)
-        self.align_corners = bool(align_corners)
+        self.align_corners = standardize_flag("align_corners", align_corners)
         self.data_format = standardize_data_format(data_format)
 
     def call(self, images, theta):

@@ -85,6 +85,17 @@ def check_choice(name, value, choices):
         )
 
 
+def standardize_flag(name, value):
+    """Returns a truth value as a `bool`; raises if it is none: `"False"` is true."""
+    is_flag = isinstance(value, bool | int | np.bool_ | np.integer) and value in (0, 1)
+    if not is_flag:
+        raise ValueError(
+            f"Invalid value for `{name}`. Expected True or False. "
+            f"Received: {name}={value!r}"
+        )
+    return bool(value)
+
+
 def check_whole(name, value, least, bound=None):
     """Returns a whole number as an `int`; raises if it is none, or out of range.
 

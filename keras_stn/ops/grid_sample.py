@@ -12,6 +12,7 @@ from keras_stn.ops.arguments import (
     coordinate_dtype,
     known_shape,
     standardize_data_format,
+    standardize_flag,
 )
 from keras_stn.ops.coordinate_gradient import coordinate_gradient
 from keras_stn.ops.coordinates import extent, to_pixels
@@ -72,7 +73,8 @@ def grid_sample(
         Tensor of shape `(batch, output_height, output_width, channels)`, or
         `(batch, channels, output_height, output_width)`, in the dtype of `images`.
         Sums are formed in float32 or better. Integer images come back rounded;
-        32-bit integers above 2**24 are exact with `"nearest"` only.
+        32-bit integers above 2**24 are exact with `"nearest"` only. Derivatives are
+        for reverse mode: on JAX `jax.grad`, also twice, no `jax.jvp`.
 
     Raises:
         ValueError: If a shape, a dtype or an option is not as above.
@@ -118,7 +120,7 @@ class GridSampleOperation(keras.Operation):
         self.interpolation = interpolation
         self.fill_mode = fill_mode
         self.fill_value = float(fill_value)
-        self.align_corners = bool(align_corners)
+        self.align_corners = standardize_flag("align_corners", align_corners)
         self.data_format = standardize_data_format(data_format)
 
     def call(self, images, grid):

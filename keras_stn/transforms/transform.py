@@ -29,7 +29,8 @@ class Transform:
         `(batch, num_parameters)`.
 
     Output shape:
-        `(batch, 2, 3)`: theta, in the dtype of the parameters.
+        `(batch, 2, 3)`: theta, in the dtype of the parameters; of a product of two
+        families in float32 at least.
 
     Raises:
         ValueError: When called, if the parameters or what `compute_theta` returns have

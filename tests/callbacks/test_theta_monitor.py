@@ -108,6 +108,13 @@ def test_a_threshold_that_is_none(threshold):
         ThetaMonitor(IMAGES, threshold=threshold)
 
 
+def test_a_model_that_is_built_by_its_first_batch():
+    transformer = SpatialTransformer(layers.Flatten(), data_format="channels_last")
+    model = keras.Sequential([transformer, layers.Flatten(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert np.isfinite(fit(model)["theta_scale"]).tolist() == [True, True]
+
+
 def test_says_before_training_that_the_images_do_not_fit():
     model = make_model(0.0)
     with pytest.raises(ValueError):

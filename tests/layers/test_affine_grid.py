@@ -70,3 +70,8 @@ def test_gradient_and_jit():
     np.testing.assert_allclose(
         keras_ops.convert_to_numpy(compiled), expected, atol=1e-4
     )
+
+
+def test_rejects_a_flag_that_is_none():
+    with pytest.raises(ValueError, match="Received: align_corners='no'"):
+        AffineGrid(4, align_corners="no")

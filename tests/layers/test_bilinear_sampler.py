@@ -115,3 +115,8 @@ def test_gradients_and_jit():
             np.testing.assert_allclose(
                 keras.ops.convert_to_numpy(one), of, rtol=1e-3, atol=1e-3
             )
+
+
+def test_rejects_a_flag_that_is_none():
+    with pytest.raises(ValueError, match="Received: align_corners='no'"):
+        BilinearSampler(align_corners="no")

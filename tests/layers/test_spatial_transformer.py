@@ -148,6 +148,68 @@ def test_uint8_images():
     np.testing.assert_array_equal(numpy(layer([pixels, identity])), pixels)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "bool"])
+def test_a_network_that_begins_with_a_convolution_reads_whole_numbers(dtype):
+    pixels = (5 * images(height=6, width=6)).astype(dtype)
+    layer = trained(SpatialTransformer(layers.Conv2D(2, 3), **CHANNELS_LAST), pixels)
+    symbolic = keras.Input((6, 6, 1), dtype=dtype)
+    model = keras.Model(symbolic, layer(symbolic))
+    expected = numpy(layer(pixels.astype("float32")))
+    np.testing.assert_allclose(numpy(model(pixels)), expected, atol=1e-6)
+    theta = numpy(keras_stn.models.pose(model)(pixels))
+    assert np.abs(theta - np.eye(2, 3)).max() > 0.01
+
+
+def test_features_stay_whole_numbers():
+    """In half precision an index would lose its last digits."""
+    table = np.zeros((4001, 6), "float32")
+    table[4000] = 1.0
+    embedding = layers.Embedding(4001, 6)
+    layer = SpatialTransformer(embedding, dtype="mixed_float16", **CHANNELS_LAST)
+    indices = np.array([[3999], [4000]])
+    trained(layer, [images(), indices])
+    embedding.set_weights([table])
+    first, second = numpy(layer.localize(layer.features_of([images(), indices])))
+    assert np.abs(first - second).max() > 0.01
+
+
+def test_means_the_same_in_another_image_data_format(tmp_path, channels_first):
+    """The order in which a map is flattened belongs to the layer."""
+    image = keras.Input((2, 6, 6))
+    layer = SpatialTransformer(layers.Cropping2D(1))
+    inputs = np.random.default_rng(0).random((2, 2, 6, 6), dtype="float32")
+    trained(layer, inputs)
+    model = keras.Model(image, layer(image))
+    expected = numpy(model(inputs))
+    model.save(tmp_path / "model.keras")
+    keras.config.set_image_data_format("channels_last")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(numpy(loaded(inputs)), expected, atol=1e-6)
+    assert np.abs(expected - inputs).max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("policy", "dtype"), [("mixed_float16", "float32"), ("float32", "float64")]
+)
+def test_features_keep_the_precision_of_theta(policy, dtype):
+    """Whatever the policy of the session is."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        network = layers.GlobalAveragePooling2D(dtype=dtype)
+        layer = SpatialTransformer(
+            network, "translation", dtype=dtype, name="exact", **CHANNELS_LAST
+        )
+        inputs = np.full((1, 4, 4, 1), 1 / 3, dtype)
+        layer(inputs)
+        for weight in layer._regression.weights:
+            weight.assign(np.full(weight.shape, weight.shape[0] == 1))
+        theta = numpy(layer.localize(keras.ops.convert_to_tensor(inputs)))
+    finally:
+        keras.config.set_dtype_policy(before)
+    np.testing.assert_allclose(theta[0, 0, 2], 1 / 3, rtol=np.finfo(theta.dtype).eps)
+
+
 @pytest.mark.parametrize("return_theta", [False, True])
 def test_symbolic_shapes_equal_those_computed(return_theta):
     layer = SpatialTransformer(
@@ -312,6 +374,42 @@ def test_rejects_unknown_transform():
 def test_rejects_one_input_without_localisation_network():
     with pytest.raises(ValueError, match=r"called on `\[images, theta\]`"):
         SpatialTransformer()(images())
+
+
+@pytest.mark.parametrize(
+    ("images_shape", "theta_shape", "message"),
+    [
+        ((None, 8, 8, 1), (None, 5), "Expected `.batch, 2, 3.`"),
+        ((None, 8, 8, 1), (None, 3, 3), "Expected `.batch, 2, 3.`"),
+        ((4, 8, 8, 1), (3, 2, 3), "must have the same batch size"),
+    ],
+)
+def test_rejects_theta_of_another_shape_before_there_are_data(
+    images_shape, theta_shape, message
+):
+    layer = SpatialTransformer(**CHANNELS_LAST)
+    with pytest.raises(ValueError, match=message):
+        layer([keras.Input(batch_shape=one) for one in (images_shape, theta_shape)])
+    with pytest.raises(ValueError, match=message):
+        layer.compute_output_shape([images_shape, theta_shape])
+
+
+def test_rejects_inputs_by_name():
+    layer = SpatialTransformer(small_network(), **CHANNELS_LAST)
+    with pytest.raises(ValueError, match=r"called on `images` or on.*Received 2 inp"):
+        layer({"images": images(), "features": images()})
+
+
+@pytest.mark.parametrize("option", ["align_corners", "return_theta"])
+def test_rejects_a_flag_that_is_none(option):
+    with pytest.raises(ValueError, match=f"Received: {option}='no'"):
+        SpatialTransformer(small_network(), **{option: "no"})
+
+
+def test_a_config_may_leave_defaults_out():
+    layer = SpatialTransformer.from_config({"name": "mine", "transform": "rigid"})
+    assert layer.localization is None
+    assert layer.transform.num_parameters == 3
 
 
 def test_localize_needs_a_network():

@@ -64,6 +64,7 @@ def test_config():
         ((6, 1), (6, 5, 11)),
         ((5,), (6, 5, 11)),
         ((6, 5), (6, 55)),
+        ((6, 5), (1, 5, 11)),
     ],
 )
 def test_shapes_that_do_not_belong_together(true_shape, predicted_shape):
@@ -71,6 +72,12 @@ def test_shapes_that_do_not_belong_together(true_shape, predicted_shape):
         WholeNumberAccuracy().update_state(
             np.zeros(true_shape, "int32"), np.zeros(predicted_shape, "float32")
         )
+
+
+def test_predictions_that_are_no_numbers_are_wrong():
+    metric = WholeNumberAccuracy()
+    metric.update_state(np.zeros((4, 2), "int32"), np.full((4, 2, 3), np.nan))
+    assert float(metric.result()) == 0.0
 
 
 def test_compiles():

@@ -90,6 +90,9 @@ def test_model_that_is_not_functional():
     model(images())
     with pytest.raises(ValueError, match="Expected a functional or Sequential model"):
         pose(model)
+    unbuilt = keras.Sequential([SpatialTransformer(network())])
+    with pytest.raises(ValueError, match="begin it with `keras.Input`"):
+        pose(unbuilt)
 
 
 def test_takes_inputs_as_the_model_does():

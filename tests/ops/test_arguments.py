@@ -13,6 +13,7 @@ from keras_stn.ops.arguments import (
     check_whole,
     coordinate_dtype,
     standardize_data_format,
+    standardize_flag,
     standardize_size,
     standardize_theta,
 )
@@ -168,3 +169,16 @@ def test_data_format(channels_first):
         ValueError, match=r"`data_format`.*Received: data_format='NCHW'"
     ):
         standardize_data_format("NCHW")
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 1])
+def test_flags(value):
+    assert standardize_flag("flag", value) is True
+    assert standardize_flag("flag", not value) is False
+
+
+@pytest.mark.parametrize("value", ["False", None, 2, 1.0, [True]])
+def test_flags_that_are_none(value):
+    message = re.escape(f"Expected True or False. Received: flag={value!r}")
+    with pytest.raises(ValueError, match=message):
+        standardize_flag("flag", value)
