@@ -112,7 +112,7 @@ def test_a_model_that_is_built_by_its_first_batch():
     transformer = SpatialTransformer(layers.Flatten(), data_format="channels_last")
     model = keras.Sequential([transformer, layers.Flatten(), layers.Dense(1)])
     model.compile("sgd", "mse")
-    assert np.isfinite(fit(model)["theta_scale"]).tolist() == [True, True]
+    assert np.isfinite(fit(model, threshold=1.0)["theta_scale"]).all()
 
 
 def test_says_before_training_that_the_images_do_not_fit():
