@@ -23,7 +23,7 @@ from train.feeding import feed
 from train.optimizers import make_optimizer
 from train.run_directory import RunDirectory
 from train.strategy import OnOneDevice, make_strategy
-from train.summary import describe_result, print_plan
+from train.summary import describe_result, print_plan, print_result
 
 # What a later test of a model leaves as it is in the result.
 _WHERE_IT_WAS_TRAINED = ("device", "strategy", "xla", "versions", "finished")
@@ -171,25 +171,12 @@ def _run(experiment, config, options, directory, strategy):
         }
     figure = experiment.draw_alignment(model)
     directory.write(directory.alignment, lambda path: figure.savefig(path, dpi=150))
-    has_more = len(trained.get("passes", [])) > len(passes)
-    if not has_more:
-        # Last, as it says that the run is finished.
-        directory.write_json(directory.result, result)
-    draws = ""
-    if len(passes) > 1:
-        draws = (
-            f" (mean of {len(passes)} fresh passes, {min(passes):.2f} to "
-            f"{max(passes):.2f})"
-        )
-    print(
-        f"\nTest error {result['error']:.2f} %{draws}, {result['minutes']:.1f} minutes "
-        "of training"
-    )
-    if not experiment.is_full_data:
-        print(f"Not the full data set: {experiment.source}")
-    if has_more:
+    print_result(result)
+    if len(trained.get("passes", [])) > len(passes):
         print(f"{directory.result} stays: it has {len(trained['passes'])} test passes.")
     else:
+        # Last, as it says that the run is finished.
+        directory.write_json(directory.result, result)
         print(f"Written to {directory.path}: result.json, alignment.png, model.keras")
     if options.export:
         export(options.export, model, experiment, directory)

@@ -85,3 +85,21 @@ def describe_result(experiment, config, options, model, history, passes, strateg
         "versions": platform.versions(),
         "finished": time.strftime("%Y-%m-%d"),
     }
+
+
+def print_result(result):
+    """Says what came out.
+
+    Args:
+        result: What `describe_result` returned.
+    """
+    passes, draws = result["passes"], ""
+    if len(passes) > 1:
+        lowest, highest = min(passes), max(passes)
+        draws = f" (mean of {len(passes)} fresh passes, {lowest:.2f} to {highest:.2f})"
+    print(
+        f"\nTest error {result['error']:.2f} %{draws}, {result['minutes']:.1f} minutes "
+        "of training"
+    )
+    if not result["is_full_data"]:
+        print(f"Not the full data set: {result['data']}")

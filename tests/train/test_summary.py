@@ -9,7 +9,7 @@ from keras_stn.models import mnist
 from train import platform
 from train.options import OVERRIDES
 from train.strategy import make_strategy
-from train.summary import describe_result, print_plan
+from train.summary import describe_result, print_plan, print_result
 
 
 @pytest.fixture
@@ -80,3 +80,24 @@ def test_the_result_is_json_and_sums_up_the_run(experiment, strategy):
     assert result["parameters"] == model.count_params()
     assert result["versions"] == platform.versions()
     assert result["is_full_data"] is False
+
+
+def test_says_what_came_out(capsys):
+    result = {
+        "error": 1.5,
+        "passes": [1.25, 1.75],
+        "minutes": 2.04,
+        "is_full_data": True,
+        "data": "Some digits.",
+    }
+    print_result(result)
+    assert capsys.readouterr().out == (
+        "\nTest error 1.50 % (mean of 2 fresh passes, 1.25 to 1.75), 2.0 minutes of "
+        "training\n"
+    )
+    # Nothing is drawn for one pass over house numbers.
+    print_result({**result, "passes": [1.5], "is_full_data": False})
+    assert capsys.readouterr().out == (
+        "\nTest error 1.50 %, 2.0 minutes of training\n"
+        "Not the full data set: Some digits.\n"
+    )
