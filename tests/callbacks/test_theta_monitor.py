@@ -44,6 +44,12 @@ def test_spreads_are_about_the_mean():
     assert found["theta_shift_spread"] == pytest.approx(0.25 * np.sqrt(2), abs=1e-6)
 
 
+def test_sign_of_the_angle():
+    cos, sin = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    found = theta_statistics(np.array([[cos, -sin, 0, sin, cos, 0]]))
+    assert found["theta_angle"] == pytest.approx(30, abs=1e-3)
+
+
 def test_turn_by_45_degrees():
     cos = np.sqrt(0.5)
     theta = np.array([[[cos, -cos, 0], [cos, cos, 0]]])

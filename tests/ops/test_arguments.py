@@ -153,6 +153,8 @@ def test_fill(fill_value):
         (("nearest", "border", 0), r"`fill_mode`.*\['constant', 'mirror', .*'border'"),
         (("nearest", "nearest", "0"), "`fill_value`. Expected a finite number.*'0'"),
         (("bilinear", "constant", float("nan")), "finite number.*fill_value=nan"),
+        (("bilinear", "constant", float("-inf")), "finite number.*fill_value=-inf"),
+        (("bilinear", "constant", 1e39), "finite number.*fill_value=1e.39"),
         (("nearest", "nearest", True), "`fill_value`.*Received: fill_value=True"),
         (("nearest", "nearest", [0]), r"`fill_value`.*Received: fill_value=\[0\]"),
     ],
