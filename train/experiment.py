@@ -20,6 +20,7 @@ from train.callbacks import (
 from train.export import check_exportable, export
 from train.failures import exit_status
 from train.feeding import feed
+from train.loading import load_model
 from train.optimizers import make_optimizer
 from train.run_directory import RunDirectory
 from train.strategy import OnOneDevice, make_strategy
@@ -131,6 +132,7 @@ def _run(experiment, config, options, directory, strategy):
     identity = {**config, **experiment.settings, "data": experiment.fingerprint}
     if options.test_only:
         model, history = _trained(directory)
+        has_trained = False
         directory.check_same(identity)
         print(f"Testing {directory.model}\nData      {experiment.source}")
     else:
@@ -152,19 +154,21 @@ def _run(experiment, config, options, directory, strategy):
             directory.start(identity)
         directory.write_json(directory.plan, {"steps": steps, "epochs": epochs})
         print_plan(experiment, config, model, directory, strategy, steps, epochs)
-        model, history = _train(experiment, config, model, directory, strategy, epochs)
+        model, history, has_trained = _train(
+            experiment, config, model, directory, strategy, epochs
+        )
         if strategy.is_distributed:
             model = None  # It is tested on one device.
     workers.part_ways()
     if not strategy.is_chief:
         return None
-    model = model or _load(directory.model)
+    model = model or load_model(directory.model)
     passes = _test(experiment, model, options.test_passes)
     result = describe_result(
         experiment, config, options, model, history, passes, strategy
     )
     trained = {}
-    if options.test_only and directory.result.exists():
+    if not has_trained and directory.result.exists():
         trained = directory.read_json(directory.result)
         result |= {
             name: trained[name] for name in _WHERE_IT_WAS_TRAINED if name in trained
@@ -197,11 +201,17 @@ def _length(experiment, config):
 
 
 def _train(experiment, config, model, directory, strategy, epochs):
-    """Trains from the start or from the checkpoint; returns model and history."""
+    """Trains from the start or from the checkpoint.
+
+    Returns:
+        The model, its history, and whether there was anything left to train.
+    """
     first_epoch, history = 0, []
     if directory.checkpoint.exists():
         with strategy.scope():
-            model = _load(directory.checkpoint)
+            model = load_model(directory.checkpoint)
+        # Not that of the device on which it was begun.
+        model.jit_compile = strategy.compiles_whole_step()
         first_epoch = epoch_of(directory.checkpoint)
         history = directory.read_json(directory.history)[:first_epoch]
         print(f"Resumed after epoch {first_epoch} of {epochs}.")
@@ -220,7 +230,7 @@ def _train(experiment, config, model, directory, strategy, epochs):
             ),
         )
     directory.write(directory.model, model.save)
-    return model, history
+    return model, history, first_epoch < epochs
 
 
 def _callbacks(experiment, config, model, directory, strategy, history):
@@ -259,18 +269,7 @@ def _trained(directory):
             f"{directory.path} holds no finished run: {directory.model.name} is "
             "missing. Finish it with --resume, or choose another --run-dir."
         )
-    return _load(directory.model), directory.read_json(directory.history)
-
-
-def _load(path):
-    try:
-        return keras.saving.load_model(path)
-    except Exception as error:
-        # Keras raises many kinds for a file that is not what it should be.
-        raise ValueError(
-            f"{path} cannot be read: {error}. Delete it to start again from the "
-            "beginning, or choose another --run-dir."
-        ) from error
+    return load_model(directory.model), directory.read_json(directory.history)
 
 
 def _test(experiment, model, count):

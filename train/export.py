@@ -93,7 +93,7 @@ def export(names, model, experiment, directory):
             run = kind.load(path)
             outputs.extend(map(run, images))
             if kind.is_exact:
-                _check_same(name, outputs, expected)
+                check_same(name, outputs, expected)
 
         path = directory.path / kind.file
         directory.write(path, save)
@@ -140,14 +140,25 @@ def _predict(model, images):
 
 def _difference(outputs, expected):
     """The largest difference of outputs, as a part of the largest output."""
-    largest = max(1.0, *(float(np.abs(one).max()) for one in expected))
-    differences = (
+    largest = np.max([1.0, *(np.abs(one).max() for one in expected)])
+    differences = [
         np.abs(one - other).max() for one, other in zip(outputs, expected, strict=True)
-    )
-    return float(max(differences)) / largest
+    ]
+    # NumPy's maximum is NaN where one of them is; Python's need not be.
+    return float(np.max(differences) / largest)
 
 
-def _check_same(name, outputs, expected):
+def check_same(name, outputs, expected):
+    """Raises if an exported model computes something else.
+
+    Args:
+        name: Of the format.
+        outputs: List of arrays, what the exported model returned.
+        expected: The same of the model itself.
+
+    Raises:
+        ValueError: If they differ by more than rounding, or are not numbers.
+    """
     difference = _difference(outputs, expected)
     if not difference <= _TOLERANCE:
         raise ValueError(

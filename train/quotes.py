@@ -16,6 +16,7 @@ from pathlib import Path
 from train.failures import exit_status
 from train.report import as_markdown, ours
 from train.rows import collect
+from train.run_directory import RunDirectory
 from train.store import RESULT_FOLDER
 from train.table import TABLE_FOLDER, read_table
 
@@ -115,7 +116,9 @@ def _rewrite(path, quote):
     before = path.read_text("utf-8")
     after = quote(before)
     if after != before:
-        path.write_text(after, "utf-8")
+        RunDirectory(path.parent).write(
+            path, lambda name: name.write_text(after, "utf-8")
+        )
     print(f"{path}: {'unchanged' if after == before else 'written'}")
 
 

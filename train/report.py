@@ -9,7 +9,10 @@ from train.store import without_paths
 from train.table import title_of
 
 # What is named beside the entries of a recipe where it is not the same for all.
-_IMAGES = "number of training images"
+_OF_RESULTS = {
+    "number of training images": lambda result: f"{result['images']['train']:,}",
+    "number of test passes": lambda result: len(result["passes"]),
+}
 # Columns of words, to be aligned on the left.
 _WORDS = ("task", "network", "choice")
 
@@ -114,15 +117,15 @@ def _mixed_recipes(rows):
     """Says where networks or seeds of a task were not trained in the same way."""
     lines = []
     for task in dict.fromkeys(row.cell.key.get("task") for row in rows):
-        for entry in (*CONFIG_ENTRIES, _IMAGES):
+        for entry in (*CONFIG_ENTRIES, *_OF_RESULTS):
             networks = {}
             for row in rows:
                 if row.cell.key.get("task") == task:
                     for result in row.results:
                         network = title_of(row.cell.key["variant"])
                         value = result["config"].get(entry)
-                        if entry == _IMAGES:
-                            value = f"{result['images']['train']:,}"
+                        if entry in _OF_RESULTS:
+                            value = _OF_RESULTS[entry](result)
                         values = networks.setdefault(value, [])
                         values += [network] if network not in values else []
             if len(networks) > 1:
@@ -147,7 +150,7 @@ def _cells_of(row, rows, names):
     reference = cell.paper
     if cell.choice is not None:
         reference = _first_of_network(row, rows)
-    difference = "" if reference is None else f"{row.mean - reference:+.2f}"
+    difference = "" if reference is None else f"{row.mean - reference:+z.2f}"
     cells = {
         "task": cell.key.get("task"),
         "network": title_of(cell.key["variant"]),

@@ -175,14 +175,17 @@ def _report(name, options):
 def _draw(name, options):
     """Draws a figure from the trained networks; writes the numbers behind it too."""
     jobs = _jobs_of_figure(name, options)
-    missing = [job.name for job in jobs.values() if not job.is_finished]
+    missing = [job.name for job in jobs.values() if not _has_what_it_shows(name, job)]
     if missing:
-        notice = f"{name} lacks runs that are not finished: {', '.join(missing)}."
+        notice = (
+            f"{name} lacks runs that are not finished, or whose files are missing: "
+            f"{', '.join(missing)}."
+        )
         if len(missing) == len(jobs):
             cure = " Repeat the command without --report-only."
             raise ValueError(notice + (cure if options.report_only else ""))
         print(notice)
-        jobs = {key: job for key, job in jobs.items() if job.is_finished}
+        jobs = {key: job for key, job in jobs.items() if _has_what_it_shows(name, job)}
     folder = _folder(options)
     path = folder.path / f"{name}.png"
     numbers = _draw_from(name, jobs, path, options)
@@ -190,12 +193,19 @@ def _draw(name, options):
     print(f"Written to {folder.path}: {path.name}, {path.stem}.json")
 
 
+def _has_what_it_shows(name, job):
+    """Whether the run behind a part of a figure is finished and has its file still."""
+    directory = job.directory
+    is_curve = name == "theta_over_training"
+    file = directory.history if is_curve else directory.model
+    return job.is_finished and file.exists()
+
+
 def _draw_from(name, jobs, path, options):
     # Here, as a table is made without them.
-    import keras
-
     from keras_stn.datasets import load_mnist
     from train import figures
+    from train.loading import load_model
 
     draw = getattr(figures, name)
     if name == "figure1":
@@ -208,9 +218,7 @@ def _draw_from(name, jobs, path, options):
             },
             path,
         )
-    models = {
-        key: keras.saving.load_model(job.directory.model) for key, job in jobs.items()
-    }
+    models = {key: load_model(job.directory.model) for key, job in jobs.items()}
     if name == "house_numbers":
         return draw(models, path)
     few = {"figure3": {"passes": 1}, "gap_by_depth": {"images": 8, "steps": 10}}

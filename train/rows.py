@@ -58,8 +58,8 @@ def collect(table, budget, runs_dir=None, stored=RESULT_FOLDER, seeds=None):
     Returns:
         A list of `Row`, one for each cell of the table.
     """
-    shipped = _read(Path(stored).glob("*/*.json")) if stored is not None else []
-    here = []
+    shipped = _read(Path(stored).glob("*/*.json")) if stored is not None else {}
+    here = {}
     if runs_dir is not None:
         here = _read((Path(runs_dir) / budget).glob("*/result.json"))
     rows = []
@@ -75,9 +75,10 @@ def collect(table, budget, runs_dir=None, stored=RESULT_FOLDER, seeds=None):
 
 
 def _read(paths):
-    """The results that can be read; the others are named."""
-    results = []
-    for path in sorted(paths):
+    """The results that can be read, by their paths; the others are named."""
+    results = {}
+    # `<name>` before `<name>-old`.
+    for path in sorted(paths, key=lambda path: (len(str(path)), str(path))):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -85,16 +86,20 @@ def _read(paths):
             continue
         # Others are searches, or the numbers behind a figure.
         if "recipe" in content:
-            results.append(content)
+            results[path] = content
     return results
 
 
 def _by_seed(cell, budget, results, seeds):
-    found = {
-        result["seed"]: result
-        for result in results
-        if _is_of(cell, budget, result) and (seeds is None or result["seed"] < seeds)
-    }
+    found = {}
+    for path, result in results.items():
+        seed = result["seed"]
+        if not _is_of(cell, budget, result) or (seeds is not None and seed >= seeds):
+            continue
+        if seed in found:
+            print(f"Left out, as there is another run of it with seed {seed}: {path}")
+        else:
+            found[seed] = result
     return [found[seed] for seed in sorted(found)]
 
 

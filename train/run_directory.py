@@ -52,6 +52,13 @@ class RunDirectory:
                 f"{self.path} already holds a run. Go on with it by --resume, test it "
                 "by --test-only, or choose another --run-dir."
             )
+        left = (self.checkpoint, self.history, self.model, self.result)
+        names = ", ".join(path.name for path in left if path.exists())
+        if names:
+            raise ValueError(
+                f"{self.path} holds {names} of a run whose {self.config.name} is "
+                "missing. Delete them, or choose another --run-dir."
+            )
         self._keep_others_out()
         self.write_json(self.config, config)
 

@@ -53,9 +53,14 @@ def store(run_dir, folder=RESULT_FOLDER, replace=False):
     path = folder / f"{result['name']}.json"
     if path.exists() and not replace:
         _check_same(path, result)
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    target = RunDirectory(folder)
     if result["config"]["dataset"] != "svhn":
-        shutil.copyfile(directory.alignment, path.with_suffix(".png"))
+        target.write(
+            path.with_suffix(".png"),
+            lambda name: shutil.copyfile(directory.alignment, name),
+        )
+    # Last, so that no result is without its picture.
+    target.write_json(path, result)
     return path
 
 

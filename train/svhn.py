@@ -77,6 +77,12 @@ def make_experiment(arguments=None):
     )
     options = parser.parse_args(arguments)
     check_transformer_options(options, parser, _OF_TRANSFORMER)
+    if options.extra and options.validation_split:
+        raise ValueError(
+            "--validation-split holds out the last training images, and with --extra "
+            "those are all of the extra half, which is easier than the test images. "
+            "Choose a recipe without --extra."
+        )
     config = read_config("svhn", options)
     set_precision(options)
 

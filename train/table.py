@@ -62,11 +62,6 @@ class Budget(NamedTuple):
     time: float
 
     @property
-    def recipe(self):
-        """Name of the recipe."""
-        return self.settings["config"]
-
-    @property
     def settings(self):
         """The arguments as a dict."""
         return parse_arguments(self.arguments)

@@ -6,7 +6,6 @@ do without them.
 
 import os
 import pathlib
-import urllib.error
 
 import keras
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from keras_stn.datasets import preparation
 from keras_stn.datasets.damage import damaged
 from keras_stn.datasets.mnist_arrays import TEST_DIGITS, TRAIN_DIGITS, check_arrays
-from keras_stn.datasets.sources import DownloadFailed
+from keras_stn.datasets.sources import DownloadFailed, downloading
 
 VERSION_DIRECTORY = pathlib.Path("mnist") / "3.0.1"
 # Where TensorFlow Datasets downloads MNIST from, and how large this file is.
@@ -88,24 +87,14 @@ def download(directory):
         The path of `mnist/3.0.1`, in the data directory or in the user's cache.
 
     Raises:
-        DownloadFailed: If the network or the server is not to be had.
+        DownloadFailed: If the network or the server is not to be had, or sends
+            something else.
     """
-    import requests
-    import tensorflow_datasets as tfds
-
     problem = _probe()
     if problem:
         raise DownloadFailed(problem)
-    try:
+    with downloading():
         return prepare(directory)
-    except (
-        requests.exceptions.RequestException,
-        tfds.download.DownloadError,
-        urllib.error.URLError,
-        ConnectionError,
-        TimeoutError,
-    ) as error:
-        raise DownloadFailed(f"the download broke off: {error}") from error
 
 
 def read(prepared):

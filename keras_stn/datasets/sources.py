@@ -1,13 +1,35 @@
 """Where a data set may come from, and which of these places has it first."""
 
+import contextlib
 import os
 import pathlib
+import urllib.error
 from collections.abc import Callable
 from typing import NamedTuple
 
 
 class DownloadFailed(Exception):
     """The network or the server is not to be had; another source may be."""
+
+
+@contextlib.contextmanager
+def downloading():
+    """Turns what a network, a server or a proxy may do into `DownloadFailed`."""
+    import requests
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import download_manager
+
+    try:
+        yield
+    except (
+        requests.exceptions.RequestException,
+        tfds.download.DownloadError,
+        download_manager.NonMatchingChecksumError,
+        urllib.error.URLError,
+        ConnectionError,
+        TimeoutError,
+    ) as error:
+        raise DownloadFailed(f"the download broke off: {error}") from error
 
 
 class Sources(NamedTuple):

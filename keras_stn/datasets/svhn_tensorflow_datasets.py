@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_stn.datasets import preparation, svhn_archives
 from keras_stn.datasets.damage import damaged
-from keras_stn.datasets.sources import DownloadFailed
+from keras_stn.datasets.sources import DownloadFailed, downloading
 from keras_stn.datasets.svhn_archives import ARCHIVES, DIGITS, SIZE, URL
 
 VERSION = "1.0.0"
@@ -220,23 +220,11 @@ def download(directory, extra=False):
         DownloadFailed: If the network or the server is not to be had, or sends
             something else.
     """
-    import requests
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import download_manager
-
     problem = preparation.probe(PROBE_URL, ARCHIVES["train"].size, PROBE_TIMEOUT)
     if problem:
         raise DownloadFailed(problem)
-    try:
+    with downloading():
         return prepare(directory, extra=extra)
-    except (
-        requests.exceptions.RequestException,
-        tfds.download.DownloadError,
-        download_manager.NonMatchingChecksumError,
-        ConnectionError,
-        TimeoutError,
-    ) as error:
-        raise DownloadFailed(f"the download broke off: {error}") from error
 
 
 def read(prepared, extra=False):

@@ -34,6 +34,8 @@ class SpatialTransformerHyperModel(keras_tuner.HyperModel):
     and appear as one, `"stn_c0"`; a localisation network is drawn only for maps that it
     fits; the CNN, where it takes part, has no transformer's choices.
 
+    All trials have the dtype policy that is set when the hypermodel is made.
+
     | hyperparameter | is there |
     |---|---|
     | `variant` | always: `"stn_c0"`, `"stn_c"`, `"stn_sl"`, `"stn_dl"`, `"cnn"` |
@@ -124,6 +126,7 @@ with a transformer |
         **splice_options,
     ):
         super().__init__(name=name, tunable=tunable)
+        self._dtype_policy = keras.config.dtype_policy()
         _check_builder("blocks", blocks)
         _check_builder("head", head)
         self.input_shape = tuple(input_shape)
@@ -185,6 +188,8 @@ with a transformer |
             A functional `keras.Model`, named after its variant, that can be saved and
             loaded wherever `keras_stn` is imported.
         """
+        # KerasTuner clears Keras' session before each trial, and the policy with it.
+        keras.config.set_dtype_policy(self._dtype_policy)
         self.declare_hyperparameters(hp)
         choices = self.choices(hp)
         model = self.network(choices)

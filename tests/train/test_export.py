@@ -8,7 +8,7 @@ import pytest
 
 from train import export_formats
 from train.experiment import main
-from train.export import check_exportable
+from train.export import check_exportable, check_same
 from train.export_formats import FORMATS
 from train.mnist import make_experiment
 
@@ -157,3 +157,12 @@ def test_says_which_formats_there_are(small_run, tmp_path, capsys):
     assert "got 'pdf'" in printed
     assert "savedmodel,onnx,litert" in printed
     assert not (tmp_path / "run").exists()
+
+
+def test_outputs_that_are_no_numbers_are_seen():
+    """In any batch, not in the first alone."""
+    expected = [np.ones((2, 3))] * 3
+    outputs = [np.ones((2, 3)), np.full((2, 3), np.nan), np.ones((2, 3))]
+    with pytest.raises(ValueError, match="exported as onnx gives other outputs"):
+        check_same("onnx", outputs, expected)
+    check_same("onnx", expected, expected)

@@ -9,7 +9,10 @@ import pytest
 
 from keras_stn.datasets import load_mnist, mnist_task
 from tests.waiting import wait_for
+from train import experiment as experiments
+from train import platform
 from train.experiment import main
+from train.loading import load_model
 from train.mnist import example_images, make_experiment
 from train.options import CONFIG_FOLDER
 
@@ -280,3 +283,32 @@ def test_a_file_in_place_of_the_folder(small_run, tmp_path, capsys):
     assert train("--variant", "cnn", *small_run) == 2
     assert "run is a file. Choose another --run-dir" in capsys.readouterr().err
     assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_resuming_a_finished_run_leaves_where_it_was_trained(small_run, tmp_path):
+    arguments = ["--variant", "cnn", *small_run]
+    assert train(*arguments) == 0
+    path = tmp_path / "run" / "result.json"
+    trained = {**json.loads(path.read_text()), "device": "another"}
+    path.write_text(json.dumps(trained))
+    assert train(*arguments, "--resume", "--test-passes", "1") == 0
+    assert json.loads(path.read_text()) == trained
+    assert train(*arguments, "--resume") == 0
+    again = json.loads(path.read_text())
+    assert (again["device"], again["finished"]) == ("another", trained["finished"])
+
+
+def test_goes_on_with_the_compilation_of_this_device(small_run, monkeypatch):
+    arguments = ["--variant", "cnn", *small_run, "--epochs", "1"]
+    assert train(*arguments) == 0
+    loaded = []
+
+    def load(path):
+        loaded.append(load_model(path))
+        return loaded[-1]
+
+    monkeypatch.setattr(experiments, "load_model", load)
+    compiles = not platform.compiles_whole_step()
+    monkeypatch.setattr(platform, "compiles_whole_step", lambda: compiles)
+    assert train(*arguments, "--resume") == 0
+    assert loaded[0].jit_compile is compiles

@@ -108,3 +108,14 @@ def test_nothing_run_yet(folders, table):
     rows = collect(table, "paper", runs, stored)
     assert "No results yet." in as_text(table, rows)
     assert as_json(table, rows)["rows"][0]["errors"] == {}
+
+
+def test_says_where_test_passes_differ(folders, table):
+    runs, stored, add = folders
+    add(result("rotation", "cnn", 0, 1.3), "runs")
+    add(result("rotation", "cnn", 1, 1.4) | {"passes": [1.4]}, "runs")
+    notes = as_json(table, collect(table, "laptop", runs, stored))["notes"]
+    expected = (
+        "On rotation not all have the same number of test passes: 10 (CNN), 1 (CNN)."
+    )
+    assert expected in notes

@@ -87,3 +87,39 @@ def test_a_file_in_place_of_the_folder_of_runs(tmp_path, capsys):
     path.write_text("mine")
     assert reproduce.main(["table1", "--report-only", "--runs-dir", str(path)]) == 2
     assert "--runs-dir must be a folder" in capsys.readouterr().err
+
+
+def finished_run(folder, name, model):
+    """The folder of a run, as far as a figure needs it."""
+    path = folder / "laptop" / f"{name}-seed0"
+    path.mkdir(parents=True)
+    (path / "result.json").write_text("{}")
+    if model is not None:
+        (path / "model.keras").write_text(model)
+
+
+def test_a_model_that_cannot_be_read_stops_no_other_figure(tmp_path, capsys):
+    finished_run(tmp_path, "svhn-stn_c0", "no model")
+    arguments = ["house_numbers", "figure1", "--report-only"]
+    assert reproduce.main([*arguments, "--runs-dir", str(tmp_path)]) == 1
+    assert (tmp_path / "laptop" / "figure1.png").exists()
+    error = capsys.readouterr().err
+    assert "house_numbers was not made" in error
+    assert "model.keras cannot be read" in error
+
+
+def test_a_figure_without_one_of_its_models(tmp_path, capsys, monkeypatch):
+    finished_run(tmp_path, "svhn-stn_c0", "a model")
+    finished_run(tmp_path, "svhn-stn_c3", None)
+    drawn = []
+    monkeypatch.setattr(
+        reproduce,
+        "_draw_from",
+        lambda name, jobs, path, options: drawn.extend(jobs) or {},
+    )
+    arguments = ["house_numbers", "--report-only", "--runs-dir", str(tmp_path)]
+    assert reproduce.main(arguments) == 0
+    assert drawn == [("svhn", "stn_c0")]
+    printed = capsys.readouterr().out
+    assert "whose files are missing" in printed
+    assert "svhn-stn_c3-seed0" in printed

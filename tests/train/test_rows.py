@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -99,3 +100,18 @@ def test_damaged_results_are_named(folders, table, capsys):
     broken.write_text("")
     assert collect(table, "laptop", runs, stored)[0].errors.tolist() == [1.5]
     assert str(broken) in capsys.readouterr().out
+
+
+def test_a_second_run_of_a_seed_is_named(folders, table, capsys):
+    """The one in the folder that the command names counts."""
+    runs, stored, add = folders
+    add(result("rotation", "cnn", 0, 1.3), "runs")
+    (new,) = (runs / "laptop").iterdir()
+    old = new.with_name(f"{new.name}-old")
+    old.mkdir()
+    content = json.dumps(result("rotation", "cnn", 0, 9.9))
+    (old / "result.json").write_text(content)
+    assert collect(table, "laptop", runs, stored)[0].errors.tolist() == [1.3]
+    printed = capsys.readouterr().out
+    assert "another run of it with seed 0" in printed
+    assert str(old) in printed

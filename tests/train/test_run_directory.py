@@ -116,3 +116,15 @@ def test_disk_full(directory):
         "config.json",
         "run.lock",
     }
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "history", "model", "result"])
+def test_remains_of_another_run_are_not_gone_on_with(directory, name):
+    directory.path.mkdir()
+    path = getattr(directory, name)
+    path.write_text("")
+    with pytest.raises(ValueError, match=f"holds {path.name} of a run whose config"):
+        directory.start({"seed": 0})
+    assert not directory.config.exists()
+    path.unlink()
+    directory.start({"seed": 0})

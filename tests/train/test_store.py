@@ -102,3 +102,11 @@ def test_a_search_is_no_training(tmp_path):
     (tmp_path / "result.json").write_text(content)
     with pytest.raises(ValueError, match="but a search.*final-trial07-seed0"):
         store(tmp_path, tmp_path / "results")
+
+
+def test_no_result_is_stored_without_its_picture(tmp_path):
+    run_dir = make_run(tmp_path / "run", "MNIST, downloaded.")
+    (run_dir / "alignment.png").unlink()
+    with pytest.raises(FileNotFoundError, match="alignment.png"):
+        store(run_dir, tmp_path / "results")
+    assert not list((tmp_path / "results").rglob("*.*"))

@@ -212,3 +212,15 @@ def test_rejects(hypermodel, options, message):
 
 def test_is_a_hypermodel():
     assert issubclass(SpatialTransformerHyperModel, keras_tuner.HyperModel)
+
+
+def test_trials_have_the_policy_of_the_hypermodel(hypermodel, half_precision):
+    made = hypermodel(variant="stn_c", depth=1)
+    # As KerasTuner does before each trial.
+    keras.backend.clear_session()
+    assert keras.config.dtype_policy().name == "float32"
+    model = made.build(keras_tuner.HyperParameters())
+    assert model.dtype_policy.name == "mixed_bfloat16"
+    transformer = model.get_layer("spatial_transformer")
+    for layer in (transformer, transformer.localization, *model.layers[1:]):
+        assert layer.compute_dtype == "bfloat16"
