@@ -61,3 +61,12 @@ def _image_data_format(data_format):
     keras.config.set_image_data_format(data_format)
     yield
     keras.config.set_image_data_format(before)
+
+
+@pytest.fixture
+def half_precision():
+    """Sets a dtype policy of mixed precision for one test."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(before)

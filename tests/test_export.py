@@ -176,6 +176,15 @@ def test_only_an_export_gets_plain_operations(tmp_path):
     assert compiles(again.get_concrete_function(signature))
 
 
+def test_saving_by_tensorflow_alone_is_an_export_too(tmp_path):
+    import tensorflow as tf
+
+    model = model_of_samplers()
+    tf.saved_model.save(model, tmp_path / "model")
+    loaded = tf.saved_model.load(tmp_path / "model")
+    assert not compiles(loaded.signatures["serving_default"])
+
+
 def test_a_saved_model_can_be_differentiated(tmp_path, generator):
     import tensorflow as tf
 

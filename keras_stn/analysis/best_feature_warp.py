@@ -68,9 +68,9 @@ def best_feature_warp(
     ```
 
     with the places and the norm of `alignment_gap`, which depend on `T` and not on `W`.
-    What remains no transformer of this family can undo, however it is trained. The
-    exact inverse is always among the warps that are tried, so the gap is never larger
-    than its.
+    What remains is an estimate, not a proof, of what no transformer of this family can
+    undo, however it is trained: the search may miss the best warp. The exact inverse is
+    always among the warps that are tried, so the gap is never larger than its.
 
     A distance can be made small without aligning anything: by moving the features out
     of the frame, or by enlarging a place where they are all the same. Such warps do not

@@ -9,7 +9,8 @@ def runs_on_cpu():
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return not tf.config.list_logical_devices("GPU")
+        devices = tf.config.list_logical_devices()
+        return all(device.device_type == "CPU" for device in devices)
     if backend == "jax":
         import jax
 
@@ -17,7 +18,7 @@ def runs_on_cpu():
     if backend == "torch":
         import torch
 
-        return not torch.cuda.is_available()
+        return not torch.accelerator.is_available()
     return True
 
 

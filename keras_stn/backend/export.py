@@ -3,8 +3,13 @@
 import sys
 
 # Modules that trace a model to write it to a file: `model.export` and
-# `keras.export.ExportArchive`; converters that are called directly.
-_EXPORTERS = ("keras.src.export", "tf2onnx", "tensorflow.lite")
+# `keras.export.ExportArchive`; TensorFlow and converters that are called directly.
+_EXPORTERS = (
+    "keras.src.export",
+    "tensorflow.python.saved_model.save",
+    "tensorflow.lite",
+    "tf2onnx",
+)
 
 
 def is_exporting():

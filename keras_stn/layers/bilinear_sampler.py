@@ -5,6 +5,7 @@ import keras
 from keras_stn import ops
 from keras_stn.ops.arguments import (
     check_fill,
+    is_shape,
     shapes_of,
     standardize_data_format,
     standardize_flag,
@@ -70,7 +71,7 @@ class BilinearSampler(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         check_fill("bilinear", fill_mode, fill_value)
         self.fill_mode = fill_mode
-        self.fill_value = fill_value
+        self.fill_value = float(fill_value)
         self.align_corners = standardize_flag("align_corners", align_corners)
         self.data_format = standardize_data_format(data_format)
 
@@ -107,7 +108,8 @@ class BilinearSampler(keras.layers.Layer):
 
 
 def _check_pair(inputs):
-    if not isinstance(inputs, list | tuple) or len(inputs) != 2:
+    is_pair = isinstance(inputs, list | tuple) and len(inputs) == 2
+    if not is_pair or is_shape(inputs):
         raise ValueError(
             "A `BilinearSampler` is called on `[images, grid]`. "
             f"Received inputs of shapes {shapes_of(inputs)}."

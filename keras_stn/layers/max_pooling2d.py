@@ -10,7 +10,8 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
     """`keras.layers.MaxPooling2D`, with a fast gradient on a CPU.
 
     Only the gradient of pooling without overlap and padding differs, and only in how it
-    is computed. Everything else, and other strides and devices, are Keras' own.
+    is computed; on JAX it has no forward mode (`jax.jvp`). Everything else, and other
+    strides and devices, are Keras' own.
 
     Args:
         *args: Arguments of `keras.layers.MaxPooling2D`.

@@ -1,9 +1,27 @@
 """The localisation networks of the paper's experiments, by name."""
 
+import functools
+
 import keras
 from keras import layers
 
 from keras_stn.ops.arguments import check_choice, check_width
+
+
+def localization_builder(name):
+    """The function that builds a localisation network for the shape that it reads.
+
+    Args:
+        name: As in `localization_network`.
+
+    Returns:
+        A function, as `splice` takes it.
+
+    Raises:
+        ValueError: At once, if the name is unknown.
+    """
+    check_choice("localization", name, tuple(_BUILDERS))
+    return functools.partial(localization_network, name)
 
 
 def localization_network(name, input_shape, width=1.0):

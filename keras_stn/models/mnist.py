@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_stn.layers import Conv2D, MaxPooling2D
-from keras_stn.models.localization import localization_network
+from keras_stn.models.localization import localization_builder
 from keras_stn.models.splice import splice
 from keras_stn.models.variant import Variant
 from keras_stn.ops.arguments import check_choice
@@ -70,13 +70,18 @@ def mnist(
     if localization is None:
         localization = _default_localization(task, depth)
     if isinstance(localization, str):
-        localization = _localization_by_name(localization)
+        localization = localization_builder(localization)
     side = _SIDES[task]
+    # Under mixed precision too: three digits would not tell near classes apart.
+    precision = keras.config.dtype_policy().variable_dtype
     is_channels_last = keras.config.image_data_format() == "channels_last"
     return splice(
         (side, side, 1) if is_channels_last else (1, side, side),
         blocks=[_block(1, 9, batch_norm), _block(2, 7, batch_norm)],
-        head=[layers.Flatten(name="flatten"), layers.Dense(10, name="logits")],
+        head=[
+            layers.Flatten(name="flatten"),
+            layers.Dense(10, dtype=precision, name="logits"),
+        ],
         variant=variant,
         localization=localization,
         downsample=_DOWNSAMPLE[task],
@@ -103,7 +108,3 @@ def _default_localization(task, depth):
     if depth == 2:
         return "fcn"
     return {"rotation": "cnn-m", "translation": "cnn-t", "scale": "cnn-s"}[task]
-
-
-def _localization_by_name(name):
-    return lambda shape: localization_network(name, shape)

@@ -29,7 +29,8 @@ def splice(
 
     In `"stn_sl<X>"` the first X blocks run twice, on the untransformed image for the
     localisation network and on the warped image for the classifier. Their weights exist
-    once, and gradients reach them by both paths. At X = 0 the three are the same.
+    once, and gradients reach them by both paths; statistics of a BatchNormalization
+    among them are updated by both. At X = 0 the three are the same.
 
     Args:
         input_shape: Shape of one image, `(height, width, channels)`, or `(channels,
@@ -186,7 +187,8 @@ def _downsampled(warped, downsample, options):
 
 
 def _fresh_copies(blocks):
-    # A layer that occurs twice shares its weights with itself; so does its copy.
+    # A layer that occurs twice shares its weights with itself; so does its copy, but
+    # not one within two models.
     copies = {id(layer): _fresh_copy(layer) for block in blocks for layer in block}
     return [[copies[id(layer)] for layer in block] for block in blocks]
 

@@ -1,11 +1,9 @@
 """The paper's SVHN networks."""
 
-import functools
-
 import keras
 from keras import layers
 
-from keras_stn.models.localization import localization_network
+from keras_stn.models.localization import localization_builder
 from keras_stn.models.splice import splice
 from keras_stn.ops.arguments import check_width
 
@@ -91,7 +89,7 @@ def svhn(
     if localization is None:
         localization = "svhn"
     if isinstance(localization, str):
-        localization = functools.partial(localization_network, localization)
+        localization = localization_builder(localization)
     is_channels_last = keras.config.image_data_format() == "channels_last"
     return splice(
         (_SIDE, _SIDE, 3) if is_channels_last else (3, _SIDE, _SIDE),
@@ -141,10 +139,12 @@ def _head(width, dropout):
             ),
             layers.Dropout(dropout, name=f"dense_{index}_dropout"),
         ]
+    # Under mixed precision too: three digits would not tell near classes apart.
+    precision = keras.config.dtype_policy().variable_dtype
     return [
         *head,
-        layers.Dense(_DIGITS * _CLASSES, name="heads"),
-        layers.Reshape((_DIGITS, _CLASSES), name="logits"),
+        layers.Dense(_DIGITS * _CLASSES, dtype=precision, name="heads"),
+        layers.Reshape((_DIGITS, _CLASSES), dtype=precision, name="logits"),
     ]
 
 

@@ -1,7 +1,6 @@
 """Warps images by affine transforms, grid and sampling in one."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_stn.backend import compiled
@@ -11,6 +10,7 @@ from keras_stn.ops.arguments import (
     check_images,
     check_same_batch,
     check_theta_shape,
+    from_list,
     standardize_data_format,
     standardize_flag,
     standardize_size,
@@ -87,10 +87,16 @@ def affine_sample(
         - [Jaderberg et al., 2015](https://arxiv.org/abs/1506.02025), equations 1 and 5
     """
     operation = AffineSampleOperation(
-        size, interpolation, fill_mode, fill_value, align_corners, data_format
+        size,
+        interpolation,
+        fill_mode,
+        fill_value,
+        align_corners,
+        # Not None: what a saved node reads must not depend on the session it is in.
+        standardize_data_format(data_format),
     )
     if isinstance(theta, list | tuple):
-        theta = np.asarray(theta, "float32")
+        theta = from_list(theta)
     if isinstance(images, keras.KerasTensor) or isinstance(theta, keras.KerasTensor):
         return operation.symbolic_call(images, theta)
     return operation.call(images, theta)

@@ -26,6 +26,25 @@ def standardize_theta(theta):
     return ops.cast(ops.reshape(theta, (-1, 2, 3)), coordinate_dtype(theta))
 
 
+def from_list(values):
+    """Makes an array of nested lists of numbers, a tensor of those that hold tensors.
+
+    An array, as a constant, can be saved with a functional model; a tensor has a
+    gradient to what it was made of.
+    """
+    if not isinstance(values, list | tuple):
+        return ops.convert_to_tensor(values)
+    if any(map(_is_tensor, keras.tree.flatten(values))):
+        return ops.stack([from_list(one) for one in values])
+    return np.asarray(values, "float32")
+
+
+def _is_tensor(value):
+    return keras.ops.is_tensor(value) or isinstance(
+        value, keras.KerasTensor | keras.Variable
+    )
+
+
 def check_theta_shape(shape):
     """Raises if `shape` is neither `(batch, 2, 3)` nor `(batch, 6)`."""
     shape = tuple(shape)
@@ -220,7 +239,7 @@ def check_fill(interpolation, fill_mode, fill_value):
 
 def _is_single(number):
     """Whether a number is finite in float32, in which sums are formed."""
-    return abs(number) <= np.finfo(np.float32).max
+    return abs(float(number)) <= float(np.finfo(np.float32).max)
 
 
 def standardize_data_format(data_format):

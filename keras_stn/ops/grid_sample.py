@@ -1,7 +1,6 @@
 """Samples images at the points of a grid."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_stn.backend import compiled
@@ -10,6 +9,7 @@ from keras_stn.ops.arguments import (
     check_images,
     check_same_batch,
     coordinate_dtype,
+    from_list,
     known_shape,
     standardize_data_format,
     standardize_flag,
@@ -92,10 +92,15 @@ def grid_sample(
         - [Jaderberg et al., 2015](https://arxiv.org/abs/1506.02025), equation 5
     """
     operation = GridSampleOperation(
-        interpolation, fill_mode, fill_value, align_corners, data_format
+        interpolation,
+        fill_mode,
+        fill_value,
+        align_corners,
+        # Not None: what a saved node reads must not depend on the session it is in.
+        standardize_data_format(data_format),
     )
     if isinstance(grid, list | tuple):
-        grid = np.asarray(grid, "float32")
+        grid = from_list(grid)
     if isinstance(images, keras.KerasTensor) or isinstance(grid, keras.KerasTensor):
         return operation.symbolic_call(images, grid)
     return operation.call(images, grid)

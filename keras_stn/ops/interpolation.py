@@ -90,11 +90,15 @@ def _nearest(pixels, x, y, size, fill_mode, fill_value):
         ops.clip(index, 0, ops.cast(side - 1, index.dtype))
         for index, side in ((column, width), (row, height))
     )
+    dtype = keras.backend.standardize_dtype(pixels.dtype)
+    if keras.backend.is_float_dtype(dtype):
+        # Not for what is read, but for the gradient, which adds up in this dtype.
+        pixels = ops.cast(pixels, sum_dtype(pixels, x))
     values = read_pixels(pixels, flat_index(seen_column, seen_row, size))
+    values = ops.cast(values, dtype)
     if fill_mode != "constant":
         return values
     is_inside = ops.logical_and(column == seen_column, row == seen_row)
-    dtype = keras.backend.standardize_dtype(pixels.dtype)
     if keras.backend.is_int_dtype(dtype):
         # Rounded and saturating, as in `_cast_to_image`, but exact.
         limits = np.iinfo(dtype)

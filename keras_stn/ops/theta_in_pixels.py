@@ -3,7 +3,11 @@
 import numpy as np
 from keras import ops
 
-from keras_stn.ops.arguments import standardize_size, standardize_theta
+from keras_stn.ops.arguments import (
+    standardize_flag,
+    standardize_size,
+    standardize_theta,
+)
 from keras_stn.ops.coordinates import extent
 from keras_stn.ops.theta import compose_theta
 
@@ -36,8 +40,8 @@ def theta_to_pixels(theta, input_size, output_size=None, align_corners=False):
     array([[[-1.,  0., 27.],
             [ 0.,  1.,  0.]]], dtype=float32)
     """
-    to_output, to_input = _pixel_maps(input_size, output_size, align_corners)
-    return _between(to_input, standardize_theta(theta), to_output)
+    from_output, to_input = _pixel_maps(input_size, output_size, align_corners)
+    return _between(to_input, standardize_theta(theta), from_output)
 
 
 def theta_from_pixels(matrix, input_size, output_size=None, align_corners=False):
@@ -48,8 +52,8 @@ def theta_from_pixels(matrix, input_size, output_size=None, align_corners=False)
             1)` of an output pixel to a column and row of the input.
         input_size: `(height, width)` of the image that is sampled, in pixels.
         output_size: `(height, width)` of the result. Defaults to `input_size`.
-        align_corners: As in `affine_grid`. With `align_corners=True` no side may be
-            a single pixel, which has no extent to measure by.
+        align_corners: As in `affine_grid`. With `align_corners=True` no side of the
+            input may be a single pixel, which has no extent to measure by.
 
     Returns:
         Tensor of shape `(batch, 2, 3)`, theta in normalised coordinates, float64 if the
@@ -67,40 +71,42 @@ def theta_from_pixels(matrix, input_size, output_size=None, align_corners=False)
     array([[[1. , 0. , 0.5],
             [0. , 1. , 0. ]]], dtype=float32)
     """
-    to_output, to_input = (
-        _invert_diagonal(pixel_map)
-        for pixel_map in _pixel_maps(input_size, output_size, align_corners)
+    from_output, to_input = _pixel_maps(input_size, output_size, align_corners)
+    if not np.diagonal(to_input).all():
+        raise ValueError(
+            "With align_corners=True each side of the input must have at least 2 "
+            "pixels, as -1 and 1 are the centres of its first and last pixel. "
+            f"Received: input_size={input_size}. Use align_corners=False."
+        )
+    return _between(
+        _invert_diagonal(to_input),
+        standardize_theta(matrix),
+        _invert_diagonal(from_output),
     )
-    return _between(to_input, standardize_theta(matrix), to_output)
 
 
 def _pixel_maps(input_size, output_size, align_corners):
     """Output pixels to normalised, normalised to input pixels: 2x3 in NumPy."""
+    align_corners = standardize_flag("align_corners", align_corners)
     input_size = standardize_size(input_size, "input_size")
     if output_size is None:
         output_size = input_size
     output_size = standardize_size(output_size, "output_size")
-    extents = {
-        side: extent(side, align_corners) for side in (*input_size, *output_size)
-    }
-    if 0 in extents.values():
-        raise ValueError(
-            "With align_corners=True each side must have at least 2 pixels, as -1 and "
-            "1 are the centres of its first and last pixel. Received: "
-            f"input_size={input_size}, output_size={output_size}. Use "
-            "align_corners=False."
-        )
+    # A single pixel of the output lies in the middle in both conventions.
+    to_output = _from_normalized(
+        output_size, [max(extent(side, align_corners), 1) for side in output_size]
+    )
+    to_input = _from_normalized(
+        input_size, [extent(side, align_corners) for side in input_size]
+    )
+    return _invert_diagonal(to_output), to_input
 
-    def from_normalized(size):
-        height, width = size
-        return np.array(
-            [
-                [extents[width] / 2, 0, (width - 1) / 2],
-                [0, extents[height] / 2, (height - 1) / 2],
-            ]
-        )
 
-    return _invert_diagonal(from_normalized(output_size)), from_normalized(input_size)
+def _from_normalized(size, extents):
+    (height, width), (along_y, along_x) = size, extents
+    return np.array(
+        [[along_x / 2, 0, (width - 1) / 2], [0, along_y / 2, (height - 1) / 2]]
+    )
 
 
 def _invert_diagonal(matrix):

@@ -42,9 +42,10 @@ def decompose_theta(theta):
         theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`.
 
     Returns:
-        A `ThetaParts` of tensors, from which `recompose_theta` restores theta. For a
-        reflection, where `t01 = t10` and `t00 = -t11`, no rotation is nearest and the
-        angle is 0.
+        A `ThetaParts` of tensors, from which `recompose_theta` restores theta: float64
+        if theta is, else float32. On PyTorch the angle is float32 always, as Keras'
+        `arctan2` there. For a reflection, where `t01 = t10` and `t00 = -t11`, no
+        rotation is nearest and the angle is 0.
 
     Raises:
         ValueError: If the shape of `theta` is not as above.

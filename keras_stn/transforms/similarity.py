@@ -20,7 +20,8 @@ class Similarity(Transform):
     Args:
         aspect_ratio: Width over height of the image. Normalised coordinates stretch
             an image to a square, where a rotation would shear it unless its aspect
-            ratio is known. Defaults to 1, a square image.
+            ratio is known. Defaults to 1, a square image. With aligned corners it is
+            `(width - 1) / (height - 1)`.
 
     Raises:
         ValueError: If `aspect_ratio` is not a positive number.

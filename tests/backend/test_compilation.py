@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_stn.backend import compiled
+from keras_stn.backend import compiled, compiled_in_parts
 
 
 @compiled("power", "negate")
@@ -64,3 +64,19 @@ def test_compiled_by_jax_or_left_alone():
         assert "stablehlo" in function.lower(keras.ops.ones((2,))).as_text()
     else:
         assert (function is double) == (backend == "torch")
+
+
+def test_compiled_in_parts():
+    """TensorFlow leaves the choice among compiled functions as it is."""
+
+    def scaled(images, *, factor):
+        return images * factor
+
+    function = compiled_in_parts("factor")(scaled)
+    result = function(keras.ops.ones((2,)), factor=3.0)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(result), [3, 3])
+    if keras.config.backend() == "jax":
+        lowered = function.lower(keras.ops.ones((2,)), factor=3.0)
+        assert "stablehlo" in lowered.as_text()
+    else:
+        assert function is scaled

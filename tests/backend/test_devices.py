@@ -1,15 +1,31 @@
 import keras
 
-from keras_stn.backend import runs_on_cpu
+from keras_stn.backend import on_cpu, runs_on_cpu
+
+
+def kinds_of_devices():
+    """What the backend could compute on, in small letters."""
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return {one.device_type.lower() for one in tf.config.list_logical_devices()}
+    if backend == "jax":
+        import jax
+
+        return {one.platform for one in jax.devices()}
+    import torch
+
+    return {"gpu"} if torch.cuda.device_count() or torch.mps.device_count() else {"cpu"}
 
 
 def test_runs_on_cpu():
-    device = {
-        "tensorflow": lambda: __import__("tensorflow").config.list_logical_devices(),
-        "jax": lambda: __import__("jax").devices(),
-        "torch": lambda: ["gpu"] * __import__("torch").cuda.device_count(),
-    }[keras.config.backend()]()
-    names = {
-        getattr(one, "device_type", getattr(one, "platform", one)) for one in device
-    }
-    assert runs_on_cpu() == (not any(name.lower() == "gpu" for name in names))
+    assert runs_on_cpu() == (kinds_of_devices() == {"cpu"})
+
+
+def test_on_cpu():
+    with on_cpu():
+        tensor = keras.ops.ones((2, 3)) + 1
+    device = str(getattr(tensor, "device", None))
+    assert "cpu" in device.lower()
+    assert float(keras.ops.sum(tensor)) == 12

@@ -24,10 +24,11 @@ class AffineGridTest(TestCase):
         )
 
 
-def test_matches_oracle():
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_matches_oracle(align_corners):
     theta = np.random.default_rng(0).normal(size=(3, 2, 3)).astype("float32")
-    grid = AffineGrid((5, 7))(theta)
-    expected = oracle.affine_grid(theta, (5, 7), align_corners=False)
+    grid = AffineGrid((5, 7), align_corners)(theta)
+    expected = oracle.affine_grid(theta, (5, 7), align_corners=align_corners)
     np.testing.assert_allclose(keras_ops.convert_to_numpy(grid), expected, atol=1e-5)
 
 

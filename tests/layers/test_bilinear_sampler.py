@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -36,13 +38,21 @@ class BilinearSamplerTest(TestCase):
         )
 
 
+@pytest.mark.parametrize("align_corners", [False, True])
 @pytest.mark.parametrize("fill_mode", ["constant", "nearest", "reflect", "mirror"])
-def test_matches_oracle(fill_mode):
+def test_matches_oracle(fill_mode, align_corners):
     generator = np.random.default_rng(0)
     images = generator.random((2, 6, 8, 3), dtype="float32")
     grid = generator.uniform(-1.5, 1.5, (2, 4, 5, 2)).astype("float32")
-    layer = BilinearSampler(fill_mode, fill_value=0.5, data_format="channels_last")
-    expected = oracle.grid_sample(images, grid, fill_mode=fill_mode, fill_value=0.5)
+    options = {
+        "fill_mode": fill_mode,
+        "fill_value": 0.5,
+        "align_corners": align_corners,
+    }
+    layer = BilinearSampler(data_format="channels_last", **options)
+    # Each option is in the config, with its value.
+    assert options.items() <= layer.get_config().items()
+    expected = oracle.grid_sample(images, grid, **options)
     outputs = keras.ops.convert_to_numpy(layer([images, grid]))
     np.testing.assert_allclose(outputs, expected, atol=1e-5)
 
@@ -120,3 +130,13 @@ def test_gradients_and_jit():
 def test_rejects_a_flag_that_is_none():
     with pytest.raises(ValueError, match="Received: align_corners='no'"):
         BilinearSampler(align_corners="no")
+
+
+def test_rejects_one_input_of_two_axes():
+    with pytest.raises(ValueError, match=r"called on `\[images, grid\]`.*\(None, 5\)"):
+        BilinearSampler()(keras.Input((5,)))
+
+
+def test_a_fill_value_of_numpy_is_serialisable():
+    layer = BilinearSampler(fill_value=np.float32(0.5))
+    assert json.dumps(layer.get_config()["fill_value"]) == "0.5"

@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -110,7 +112,11 @@ def test_reads_features_and_warps_images():
     layer = SpatialTransformer(layers.Dense(4), return_theta=True, **CHANNELS_LAST)
     outputs, theta = trained(layer, [images(), features])([images(), features])
     np.testing.assert_allclose(numpy(theta), numpy(layer.localize(features)), atol=1e-6)
-    assert tuple(outputs.shape) == images().shape
+    # Of each image another one, and none the identity.
+    assert np.abs(numpy(theta) - np.eye(2, 3)).max(axis=(1, 2)).min() > 0.1
+    assert np.abs(np.diff(numpy(theta), axis=0)).max() > 0.1
+    expected = oracle.affine_sample(images(), numpy(theta))
+    np.testing.assert_allclose(numpy(outputs), expected, atol=1e-5)
 
 
 def test_theta_from_elsewhere_matches_the_op():
@@ -343,7 +349,7 @@ def test_is_compiled_in_a_graph_and_takes_batches_of_any_size():
     import tensorflow as tf
 
     layer = SpatialTransformer(small_network(), **CHANNELS_LAST)
-    layer(images())
+    layer = trained(layer, images())
 
     @tf.function(input_signature=[tf.TensorSpec((None, 8, 10, 1))])
     def warp(batch):
@@ -353,7 +359,9 @@ def test_is_compiled_in_a_graph_and_takes_batches_of_any_size():
     assert any(f.attr["_XlaMustCompile"].b for f in functions)
     for count in (1, 5):
         batch = images(count)
-        np.testing.assert_allclose(warp(batch).numpy(), batch, atol=1e-6)
+        expected = oracle.affine_sample(batch, numpy(layer.localize(batch)))
+        assert np.abs(expected - batch).max() > 0.1
+        np.testing.assert_allclose(warp(batch).numpy(), expected, atol=1e-5)
 
 
 def test_summary_lists_the_layer(capsys):
@@ -533,10 +541,12 @@ def test_unknown_size_with_global_pooling():
         ]
     )
     image = keras.Input((None, None, 1))
-    outputs = SpatialTransformer(network, **CHANNELS_LAST)(image)
-    model = keras.Model(image, outputs)
+    layer = SpatialTransformer(network, **CHANNELS_LAST)
+    model = keras.Model(image, trained(layer, image)(image))
     for batch in (images(), images(height=12, width=9)):
-        np.testing.assert_allclose(model.predict(batch, verbose=0), batch, atol=1e-6)
+        expected = oracle.affine_sample(batch, numpy(layer.localize(batch)))
+        assert np.abs(expected - batch).max() > 0.1
+        np.testing.assert_allclose(model.predict(batch, verbose=0), expected, atol=1e-5)
 
 
 def test_frozen_stays_frozen(tmp_path):
@@ -683,3 +693,23 @@ def test_quantised_models_keep_theta_in_float(mode, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(again.predict(batch, verbose=0), expected, atol=1e-6)
+
+
+def test_says_at_once_that_a_built_network_cannot_read_other_sizes():
+    layer = SpatialTransformer(
+        layers.Conv2D(2, 3, data_format="channels_last"), **CHANNELS_LAST
+    )
+    layer(keras.Input((8, 8, 1)))
+    message = r"computes 72 numbers. Received.*\(None, 10, 10, 1\).*computes 128"
+    with pytest.raises(ValueError, match=message):
+        layer(keras.Input((10, 10, 1)))
+    # Keras' own error, where the network itself has a shape.
+    layer = SpatialTransformer(small_network(), **CHANNELS_LAST)
+    layer([keras.Input((8, 8, 1)), keras.Input((6,))])
+    with pytest.raises(ValueError, match="incompatible"):
+        layer([keras.Input((8, 8, 1)), keras.Input((7,))])
+
+
+def test_a_fill_value_of_numpy_is_serialisable():
+    layer = SpatialTransformer(fill_value=np.float32(0.5))
+    assert json.dumps(layer.get_config()["fill_value"]) == "0.5"

@@ -47,6 +47,19 @@ def test_translation_halves_what_is_warped():
     assert output_of("stn_sl1")._keras_history.operation.input[1].shape[1] == 26
 
 
+@pytest.mark.parametrize("variant", ["stn_c0", "stn_c1", "stn_sl1"])
+def test_channels_first(variant, channels_first):
+    model = mnist(variant, "translation")
+    assert model.input_shape == (None, 1, 60, 60)
+    warped = model.get_layer("spatial_transformer").output
+    expected = (64, 13, 13) if variant == "stn_c1" else (1, 30, 30)
+    assert warped.shape[1:] == expected
+    image = np.random.default_rng(0).normal(size=(2, 1, 60, 60)).astype("float32")
+    assert np.isfinite(model.predict(image, verbose=0)).all()
+    identity = np.tile(np.eye(2, 3), (2, 1, 1))
+    np.testing.assert_array_equal(pose(model).predict(image, verbose=0), identity)
+
+
 def test_scale_does_not_halve():
     output = mnist("stn_c0", "scale").get_layer("spatial_transformer").output
     assert output.shape[1:] == (112, 112, 1)
@@ -87,9 +100,10 @@ def test_rejects_unknown_task():
         mnist("cnn", "shear")
 
 
-def test_rejects_unknown_localisation():
+@pytest.mark.parametrize("variant", ["stn_c0", "cnn"])
+def test_rejects_unknown_localisation(variant):
     with pytest.raises(ValueError, match="Received: localization='vgg'"):
-        mnist("stn_c0", localization="vgg")
+        mnist(variant, localization="vgg")
 
 
 def test_rejects_a_localisation_network_that_does_not_fit():
@@ -116,3 +130,10 @@ def test_compiles_as_a_whole(variant):
             rtol=1e-3,
             atol=1e-4,
         )
+
+
+def test_logits_are_in_single_precision_under_mixed_precision(half_precision):
+    model = mnist("stn_c0")
+    assert model.get_layer("block_1_conv").compute_dtype == "bfloat16"
+    logits = model(np.zeros((1, 28, 28, 1), "float32"))
+    assert keras.backend.standardize_dtype(logits.dtype) == "float32"

@@ -121,3 +121,12 @@ def test_the_first_call_of_several():
         pose(once).predict(images(), verbose=0),
         atol=1e-6,
     )
+
+
+def test_a_theta_in_half_precision_is_given_as_the_layer_has_it():
+    image, numbers = keras.Input((8, 8, 1)), keras.Input((4,))
+    theta = keras.layers.Dense(6, dtype="float16")(numbers)
+    layer = SpatialTransformer(return_theta=True, data_format="channels_last")
+    warped, expected = layer([image, theta])
+    model = keras.Model([image, numbers], warped)
+    assert pose(model).output.dtype == expected.dtype == "float32"

@@ -5,8 +5,10 @@ from keras import layers
 
 from keras_stn import SpatialTransformer
 from keras_stn.models import pose, splice
+from tests import oracle
 
 SHAPE = (16, 16, 1)
+THETA = np.array([[0.8, -0.5, 0.2], [0.3, 0.9, -0.1]])
 
 
 def images(count=3):
@@ -33,6 +35,23 @@ def classifier(variant, initializer="glorot_uniform", **options):
     )
 
 
+def plain_of(model):
+    """The classifier without a transformer, with the weights of `model`."""
+    plain = classifier("cnn")
+    for name in ("conv_4", "conv_5"):
+        plain.get_layer(name).set_weights(model.get_layer(name).get_weights())
+    plain.layers[-1].set_weights(model.layers[-1].get_weights())
+    return plain
+
+
+def fix_theta(model, theta):
+    """Makes the transformer predict the same theta for all images."""
+    regression = model.get_layer("spatial_transformer")._regression
+    # What is predicted is added to the identity.
+    bias = np.ravel(theta) - np.ravel(np.eye(2, 3))
+    regression.set_weights([np.zeros(regression.kernel.shape), bias])
+
+
 def randomize_theta(model, size=0.02):
     (transformer,) = [x for x in model.layers if isinstance(x, SpatialTransformer)]
     generator = np.random.default_rng(1)
@@ -56,13 +75,37 @@ def randomize_theta(model, size=0.02):
 def test_an_untrained_transformer_changes_nothing(variant):
     keras.utils.set_random_seed(0)
     model = classifier(variant)
-    plain = classifier("cnn")
-    for name in ("conv_4", "conv_5"):
-        plain.get_layer(name).set_weights(model.get_layer(name).get_weights())
-    plain.layers[-1].set_weights(model.layers[-1].get_weights())
     np.testing.assert_allclose(
         model.predict(images(), verbose=0),
-        plain.predict(images(), verbose=0),
+        plain_of(model).predict(images(), verbose=0),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("variant", ["stn_c0", "stn_sl1", "stn_sl2", "stn_dl1"])
+def test_what_warps_the_image_classifies_the_warped_image(variant):
+    model = classifier(variant, fill_mode="nearest")
+    fix_theta(model, THETA)
+    warped = oracle.affine_sample(images(), np.stack([THETA] * 3), fill_mode="nearest")
+    found = model.predict(images(), verbose=0)
+    plain = plain_of(model)
+    np.testing.assert_allclose(
+        found, plain.predict(warped.astype("float32"), verbose=0), atol=1e-5
+    )
+    assert np.abs(found - plain.predict(images(), verbose=0)).max() > 1e-2
+
+
+def test_what_warps_the_map_classifies_the_warped_map():
+    model = classifier("stn_c1", fill_mode="nearest")
+    fix_theta(model, THETA)
+    plain = plain_of(model)
+    *_, pool, conv, flatten, dense = plain.layers
+    features = keras.Model(plain.input, pool.output).predict(images(), verbose=0)
+    warped = oracle.affine_sample(features, np.stack([THETA] * 3), fill_mode="nearest")
+    expected = dense(flatten(conv(warped.astype("float32"))))
+    np.testing.assert_allclose(
+        model.predict(images(), verbose=0),
+        keras.ops.convert_to_numpy(expected),
         atol=1e-5,
     )
 

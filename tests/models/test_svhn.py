@@ -234,3 +234,10 @@ def test_rejects_unknown_localisation():
 def test_rejects_a_width_that_is_no_positive_number(width):
     with pytest.raises(ValueError, match="`width`.*positive number.*Received: width="):
         svhn("cnn", width=width)
+
+
+def test_logits_are_in_single_precision_under_mixed_precision(half_precision):
+    model = svhn("cnn", width=0.05)
+    assert model.get_layer("dense_1").compute_dtype == "bfloat16"
+    logits = model(np.zeros((1, 64, 64, 3), "float32"))
+    assert keras.backend.standardize_dtype(logits.dtype) == "float32"

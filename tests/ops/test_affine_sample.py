@@ -455,6 +455,27 @@ def test_nearest_is_exact_for_large_labels():
     np.testing.assert_array_equal(filled, np.full_like(labels, 2**31 - 1))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_gradients_in_half_precision_are_summed_in_single(interpolation, dtype):
+    """A half-precision sum of ones would end at 2048 or 256."""
+    options = {"fill_mode": "nearest", "data_format": "channels_last"}
+
+    def scalar(images):
+        half = keras.ops.cast(images, dtype)
+        return keras.ops.sum(
+            keras.ops.cast(
+                ops.affine_sample(
+                    half, IDENTITY, size=64, interpolation=interpolation, **options
+                ),
+                "float32",
+            )
+        )
+
+    (found,) = gradients(scalar, np.ones((1, 1, 1, 1), "float32"))
+    assert found.item() == 64 * 64
+
+
 # --- Compilation ----------------------------------------------------------------------
 
 
@@ -587,6 +608,22 @@ def test_as_a_node_of_a_saved_model(tmp_path):
         rtol=0,
         atol=1e-5,
     )
+
+
+def test_a_saved_node_keeps_its_data_format(tmp_path, request):
+    request.getfixturevalue("channels_last")
+    images, theta = keras.Input((12, 17, 2)), keras.Input((2, 3))
+    model = keras.Model([images, theta], ops.affine_sample(images, theta, size=(5, 9)))
+    model.save(tmp_path / "warp.keras")
+    request.getfixturevalue("channels_first")
+    for copy in (
+        keras.models.load_model(tmp_path / "warp.keras"),
+        keras.models.clone_model(model),
+    ):
+        assert copy.output_shape == (None, 5, 9, 2)
+        np.testing.assert_array_equal(
+            to_numpy(copy([IMAGES, THETAS])), to_numpy(model([IMAGES, THETAS]))
+        )
 
 
 # --- Errors ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_stn import ops
 from keras_stn.ops.arguments import (
     check_choice,
     check_fill,
@@ -12,12 +13,14 @@ from keras_stn.ops.arguments import (
     check_theta_shape,
     check_whole,
     coordinate_dtype,
+    from_list,
     standardize_data_format,
     standardize_flag,
     standardize_size,
     standardize_theta,
 )
-from tests.ops.cases import to_numpy
+from tests.gradients import gradients
+from tests.ops.cases import IMAGES, to_numpy
 
 
 @pytest.mark.parametrize("shape", [(4, 2, 3), (4, 6)])
@@ -184,3 +187,40 @@ def test_flags_that_are_none(value):
     message = re.escape(f"Expected True or False. Received: flag={value!r}")
     with pytest.raises(ValueError, match=message):
         standardize_flag("flag", value)
+
+
+def test_lists_of_numbers_become_arrays():
+    found = from_list([[1, 2.5], np.array([3, 4])])
+    assert isinstance(found, np.ndarray) and found.dtype == "float32"
+    np.testing.assert_array_equal(found, [[1, 2.5], [3, 4]])
+
+
+def test_lists_of_tensors_become_tensors():
+    found = from_list([[keras.ops.ones(()), 2.5], (3, keras.Variable(4.0))])
+    assert keras.ops.is_tensor(found)
+    np.testing.assert_array_equal(to_numpy(found), [[1, 2.5], [3, 4]])
+    symbolic = from_list([[keras.KerasTensor((5,)), keras.KerasTensor((5,))]])
+    assert symbolic.shape == (1, 2, 5)
+
+
+@pytest.mark.parametrize("name", ["affine_sample", "grid_sample"])
+def test_places_in_a_list_of_tensors_have_gradients(name):
+    sample = getattr(ops, name)
+
+    def total(stack, angle):
+        cos, sin = keras.ops.cos(angle), keras.ops.sin(angle)
+        zero = keras.ops.zeros_like(angle)
+        if name == "affine_sample":
+            rows = [stack([cos, -sin, zero]), stack([sin, cos, zero])]
+        else:
+            rows = [stack([stack([cos, sin])])]
+        places = stack([stack(rows)])
+        sampled = sample(IMAGES[:1], places, data_format="channels_last")
+        return keras.ops.sum(sampled**2)
+
+    found, expected = (
+        gradients(lambda angle, stack=stack: total(stack, angle), np.float32(0.3))[0]
+        for stack in (list, keras.ops.stack)
+    )
+    assert abs(expected) > 0.1
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

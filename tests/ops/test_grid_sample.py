@@ -196,6 +196,36 @@ def test_gradients_match_finite_differences(fill_mode):
     )
 
 
+@pytest.mark.parametrize(
+    "align_corners, data_format",
+    [(True, "channels_last"), (False, "channels_first"), (True, "channels_first")],
+)
+def test_gradients_in_other_conventions(align_corners, data_format):
+    def move(array):
+        return np.moveaxis(array, -1, 1) if data_format == "channels_first" else array
+
+    options = {"align_corners": align_corners, "fill_value": FILL_VALUE}
+    grid = oracle.affine_grid(
+        off_lattice_thetas(align_corners), SMALL_SIZE, align_corners
+    ).astype("float32")
+    found = gradients(
+        lambda images, grid: weighted_sum(
+            move(WEIGHTS),
+            ops.grid_sample(images, grid, data_format=data_format, **options),
+        ),
+        move(SMALL_IMAGES),
+        grid,
+    )
+
+    def scalar(images, grid):
+        return np.sum(WEIGHTS * oracle.grid_sample(images, grid, **options))
+
+    to_images = numeric_gradient(lambda array: scalar(array, grid), SMALL_IMAGES, 0.5)
+    to_grid = numeric_gradient(lambda array: scalar(SMALL_IMAGES, array), grid, 1e-5)
+    np.testing.assert_allclose(found[0], move(to_images), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found[1], to_grid, rtol=1e-4, atol=1e-4)
+
+
 def test_second_derivative_to_grid():
     # Bilinear in x and y: only the mixed derivative is not zero.
     grid = oracle.affine_grid(off_lattice_thetas(), SMALL_SIZE).astype("float32")
@@ -324,6 +354,42 @@ def test_dtypes(image_dtype, grid_dtype):
         np.testing.assert_allclose(sampled, expected, rtol=epsilon, atol=1e-3)
 
 
+def test_float64_throughout_is_precise():
+    images = keras.ops.convert_to_tensor(IMAGES.astype("float64"))
+    grid = keras.ops.convert_to_tensor(GRID.astype("float64"))
+    sampled = to_numpy(ops.grid_sample(images, grid, fill_mode="mirror"))
+    # JAX has no float64 unless it is told to.
+    has_float64 = keras.backend.standardize_dtype(images.dtype) == "float64"
+    assert has_float64 or keras.config.backend() == "jax"
+    expected = oracle.grid_sample(IMAGES, GRID, fill_mode="mirror")
+    tolerance = 1e-13 if has_float64 else 1e-5
+    np.testing.assert_allclose(sampled, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_gradients_in_half_precision_are_summed_in_single(interpolation, dtype):
+    """A half-precision sum of ones would end at 2048 or 256."""
+    options = {"fill_mode": "nearest", "data_format": "channels_last"}
+
+    def scalar(images):
+        half = keras.ops.cast(images, dtype)
+        return keras.ops.sum(
+            keras.ops.cast(
+                ops.grid_sample(
+                    half,
+                    np.zeros((1, 64, 64, 2)),
+                    interpolation=interpolation,
+                    **options,
+                ),
+                "float32",
+            )
+        )
+
+    (found,) = gradients(scalar, np.ones((1, 1, 1, 1), "float32"))
+    assert found.item() == 64 * 64
+
+
 # --- Compilation ----------------------------------------------------------------------
 
 
@@ -407,6 +473,23 @@ def test_as_a_node_of_a_saved_model(tmp_path):
         rtol=0,
         atol=1e-5,
     )
+
+
+def test_a_saved_node_keeps_its_data_format(tmp_path, request):
+    request.getfixturevalue("channels_last")
+    images, grid = keras.Input((12, 17, 2)), keras.Input((5, 9, 2))
+    model = keras.Model([images, grid], ops.grid_sample(images, grid))
+    model.save(tmp_path / "warp.keras")
+    request.getfixturevalue("channels_first")
+    for copy in (
+        keras.models.load_model(tmp_path / "warp.keras"),
+        keras.models.clone_model(model),
+    ):
+        assert copy.output_shape == (None, 5, 9, 2)
+        np.testing.assert_array_equal(
+            to_numpy(copy([IMAGES, GRID[:, :5, :9]])),
+            to_numpy(model([IMAGES, GRID[:, :5, :9]])),
+        )
 
 
 # --- Errors ---------------------------------------------------------------------------

@@ -75,6 +75,15 @@ def test_sums_are_formed_in_float32():
     assert read(images, x, 0 * x).item() == 255
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_rounded_once_at_the_end(dtype):
+    images = keras.ops.cast(keras.ops.convert_to_tensor(IMAGES), dtype)
+    values = read(images, X, Y, fill_mode="mirror")
+    single = read(to_numpy(keras.ops.cast(images, "float32")), X, Y, fill_mode="mirror")
+    rounded = to_numpy(keras.ops.cast(single, dtype))
+    np.testing.assert_array_equal(values, rounded)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32"])
 def test_integers_are_rounded_to_even_halves(dtype):
     images = np.array([1, 2, 3, 3], dtype).reshape(1, 1, 4, 1)

@@ -12,6 +12,7 @@ from tests.ops.theta_cases import (
     as_3x3,
     check_as_node,
     check_compiled,
+    check_double_precision,
     check_half_precision,
     check_wrong_shapes,
     turn,
@@ -45,6 +46,13 @@ def test_compiles(name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_half_precision_is_computed_in_float32(name):
     check_half_precision(FUNCTIONS[name])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_double_precision_is_kept(name):
+    matrices = as_3x3(THETAS)
+    expected = {"compose": matrices @ matrices, "invert": np.linalg.inv(matrices)}
+    check_double_precision(FUNCTIONS[name], expected[name][:, :2])
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -113,6 +121,15 @@ def test_product_of_one_and_of_six_numbers():
     np.testing.assert_array_equal(to_numpy(flat), to_numpy(product))
 
 
+def test_product_of_one_matrix_with_many():
+    expected = (as_3x3(THETAS[:1]) @ as_3x3(OTHERS))[:, :2]
+    found = to_numpy(ops.compose_theta(THETAS[:1], OTHERS))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    expected = (as_3x3(OTHERS) @ as_3x3(THETAS[:1]))[:, :2]
+    found = to_numpy(ops.compose_theta(OTHERS, THETAS[:1]))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_product_warps_by_the_first_and_the_result_by_the_second():
     turned, shifted = turn(90), np.array(IDENTITY)
     shifted[0, 0, 2] = 2 * 3 / 12  # Three pixels.
@@ -162,7 +179,6 @@ def test_thetas_that_do_not_belong_together():
     two, three = np.tile(np.eye(2, 3), (2, 1, 1)), np.tile(np.eye(2, 3), (3, 1, 1))
     with pytest.raises(ValueError, match=r"same batch size.*\(2, 2, 3\), \(3, 2, 3\)"):
         ops.compose_theta(two, three)
-    assert ops.compose_theta(two[:1], three).shape == (3, 2, 3)
 
 
 # --- Inverse --------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from tests.gradients import gradients, numeric_gradient, weighted_sum
 from tests.ops.cases import IDENTITY, IMAGES, to_numpy
 from tests.ops.theta_cases import (
     THETAS,
+    as_3x3,
     check_as_node,
     check_compiled,
+    check_double_precision,
     check_half_precision,
     check_wrong_shapes,
 )
@@ -93,8 +95,25 @@ def test_errors(convert):
         convert(IDENTITY, (0, 4))
     with pytest.raises(ValueError, match="Received: output_size='wide'"):
         convert(IDENTITY, 4, "wide")
-    with pytest.raises(ValueError, match=r"at least 2 pixels.*output_size=\(4, 1\)"):
-        convert(IDENTITY, 4, (4, 1), align_corners=True)
+    with pytest.raises(ValueError, match="Received: align_corners='False'"):
+        convert(IDENTITY, 4, align_corners="False")
+
+
+def test_a_single_pixel_with_aligned_corners():
+    """It is the middle of an output; of an input it says nothing about theta."""
+    options = {"output_size": (4, 1), "align_corners": True}
+    matrix = ops.theta_to_pixels(THETAS, (12, 17), **options)
+    # The pixel of a row of one is read where the middle of the row is.
+    x, y = to_numpy(matrix)[..., 2].T
+    grid = oracle.affine_grid(THETAS, (4, 1), align_corners=True)
+    expected = oracle.to_pixels(grid[:, 0, 0], (12, 17), align_corners=True)
+    np.testing.assert_allclose([x, y], expected, atol=1e-5)
+    theta = ops.theta_from_pixels(matrix, (12, 17), **options)
+    np.testing.assert_allclose(to_numpy(theta), THETAS, rtol=0, atol=1e-5)
+    in_one = to_numpy(ops.theta_to_pixels(THETAS, (1, 17), 4, align_corners=True))
+    np.testing.assert_array_equal(in_one[:, 1], np.zeros((len(THETAS), 3)))
+    with pytest.raises(ValueError, match=r"at least 2 pixels.*input_size=\(1, 17\)"):
+        ops.theta_from_pixels(in_one, (1, 17), 4, align_corners=True)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -105,6 +124,21 @@ def test_compiles(name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_half_precision_is_computed_in_float32(name):
     check_half_precision(FUNCTIONS[name])
+
+
+def test_double_precision_is_kept():
+    # What maps the pixels of each image to normalised coordinates, as 3x3 matrices.
+    of_input, of_output = (
+        np.array(
+            [[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]]
+        )
+        for height, width in ((12, 17), (5, 9))
+    )
+    matrices = as_3x3(THETAS)
+    in_pixels = np.linalg.inv(of_input) @ matrices @ of_output
+    check_double_precision(FUNCTIONS["to_pixels"], in_pixels[:, :2])
+    normalised = of_input @ matrices @ np.linalg.inv(of_output)
+    check_double_precision(FUNCTIONS["from_pixels"], normalised[:, :2])
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

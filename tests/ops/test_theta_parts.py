@@ -9,6 +9,7 @@ from tests.ops.theta_cases import (
     THETAS,
     check_as_node,
     check_compiled,
+    check_double_precision,
     check_half_precision,
     check_wrong_shapes,
     turn,
@@ -160,6 +161,12 @@ def test_compiles():
 
 def test_half_precision_is_computed_in_float32():
     check_half_precision(parts_and_back)
+
+
+def test_double_precision_is_kept():
+    # Keras' `arctan2` rounds on PyTorch.
+    rounding = 1e-6 if keras.config.backend() == "torch" else 1e-12
+    check_double_precision(parts_and_back, THETAS, rounding)
 
 
 def test_wrong_shape_of_theta():

@@ -46,6 +46,17 @@ def check_half_precision(function):
     np.testing.assert_array_equal(to_numpy(result), to_numpy(function(to_numpy(theta))))
 
 
+def check_double_precision(function, expected, tolerance=1e-12):
+    """`function` keeps double precision, where the backend has it."""
+    theta = keras.ops.convert_to_tensor(THETAS.astype("float64"))
+    precise = keras.backend.standardize_dtype(theta.dtype) == "float64"
+    assert precise or keras.config.backend() == "jax"
+    found = to_numpy(function(theta))
+    assert found.dtype == ("float64" if precise else "float32")
+    tolerance = tolerance if precise else 1e-4
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
 def check_wrong_shapes(function):
     """`function` says what shape theta has, and which ones it may have."""
     with pytest.raises(ValueError, match=r"Expected `\(batch, 2, 3\)`.*\(2, 3\).*None"):

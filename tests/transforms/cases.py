@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 
+from keras_stn.transforms import Composed
 from tests import oracle
 from tests.compilation import compile_function
 from tests.gradients import gradients, numeric_gradient, weighted_sum
+from tests.ops.cases import to_numpy
 
 IDENTITY = np.array([[1, 0, 0], [0, 1, 0]], "float32")
 
@@ -50,6 +52,8 @@ def check_family(transform, numeric_theta):
     theta = keras.ops.convert_to_numpy(compiled(parameters))
     np.testing.assert_allclose(theta, expected, rtol=1e-5, atol=1e-6)
 
+    check_dtypes(transform, numeric_theta, parameters)
+
     symbolic = transform(keras.KerasTensor((None, count)))
     assert (symbolic.shape, symbolic.dtype) == ((None, 2, 3), "float32")
 
@@ -61,6 +65,24 @@ def check_family(transform, numeric_theta):
         theta_of(restored, parameters), theta_of(transform, parameters)
     )
     assert config["registered_name"] == f"keras_stn>{type(transform).__name__}"
+
+
+def check_dtypes(transform, numeric_theta, parameters):
+    """Theta has the dtype of the parameters; a product is float32 at least."""
+    for dtype, epsilon in (("float16", 2**-9), ("bfloat16", 2**-6), ("float64", 1e-12)):
+        given = keras.ops.convert_to_tensor(parameters, dtype=dtype)
+        # JAX has no float64 unless it is told to.
+        has_dtype = keras.backend.standardize_dtype(given.dtype) == dtype
+        assert has_dtype or (dtype, keras.config.backend()) == ("float64", "jax")
+        theta = transform(given)
+        found = keras.backend.standardize_dtype(theta.dtype)
+        wide = not has_dtype or (isinstance(transform, Composed) and epsilon > 1e-6)
+        assert found == ("float32" if wide else dtype)
+        expected = numeric_theta(to_numpy(given).astype("float64"))
+        tolerance = epsilon if has_dtype else 1e-5
+        np.testing.assert_allclose(
+            to_numpy(theta), expected, rtol=tolerance, atol=4 * tolerance
+        )
 
 
 def rotation(angle):
