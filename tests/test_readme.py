@@ -32,15 +32,22 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_python_example_runs():
-    (code,) = blocks("python")
+def test_python_examples_run():
+    """One after the other, as they build on each other."""
+    examples = blocks("python")
     names = {}
-    exec(code, names)
-    model = names["model"]
     images = np.zeros((2, 28, 28, 1), "float32")
-    assert model.predict(images, verbose=0).shape == (2, 10)
-    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    for code in examples:
+        exec(code, names)
+        model = names["model"]
+        assert model.predict(images, verbose=0).shape == (2, 10)
+    first = examples[0]
+    assert len([line for line in first.splitlines() if line.strip()]) <= 10
     assert keras.models.clone_model(model).count_params() == model.count_params()
+    # The last one gives the localisation network a learning rate of its own.
+    model.fit(images, np.zeros(2), verbose=0)
+    rates = {float(one.learning_rate) for one in model.optimizer.optimizers}
+    assert rates == {np.float32(1e-3), np.float32(1e-4)}
 
 
 @pytest.mark.parametrize("name", ["train", "test"])

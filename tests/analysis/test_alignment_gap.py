@@ -6,6 +6,7 @@ import keras_stn
 from keras_stn import SpatialTransformer
 from keras_stn.analysis import alignment_gap
 from keras_stn.analysis.feature_map import norm
+from tests import oracle
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.normal(size=(3, 12, 12, 2)).astype("float32")
@@ -47,6 +48,49 @@ def test_matches_turned_arrays():
     assert expected > 0.3
     np.testing.assert_allclose(gap.feature_warp, [expected], rtol=1e-4)
     np.testing.assert_allclose(gap.input_warp, [0], atol=1e-5)
+
+
+@pytest.mark.parametrize("fill_mode", ["constant", "nearest", "reflect"])
+def test_matches_numpy(fill_mode):
+    """Any warp, by the definition; the map has the frame of the image."""
+    model = network(convolution(padding="same"))
+    theta = np.array([[0.9, -0.3, 0.2], [0.2, 1.1, -0.1]])
+    inverse = np.linalg.inv([*theta, [0, 0, 1]])[:2]
+
+    def warp(inputs, theta, fill_mode=fill_mode):
+        thetas = np.stack([theta] * len(inputs))
+        return oracle.affine_sample(inputs, thetas, fill_mode=fill_mode)
+
+    def encode(images):
+        return model.predict(images.astype("float32"), verbose=0)
+
+    seen = np.ones((1, 12, 12, 1))
+    for one in (theta, inverse):
+        seen = (warp(seen, one, "constant") > 0.999).astype(float)
+    assert 0.2 < seen.mean() < 0.9
+    features, transformed = encode(IMAGES), warp(IMAGES, theta)
+    undone = warp(encode(transformed), inverse), encode(warp(transformed, inverse))
+    whole = np.linalg.norm(features * seen)
+    expected = [np.linalg.norm((one - features) * seen) / whole for one in undone]
+    gap = alignment_gap(model, "features", IMAGES, [theta], fill_mode=fill_mode)
+    np.testing.assert_allclose(np.ravel(gap), expected, rtol=1e-4)
+
+
+def test_is_the_same_in_both_data_formats(request):
+    theta = [[[0.8, -0.4, 0.1], [0.5, 0.7, -0.2]]]
+    weights = [GENERATOR.normal(size=(3, 3, 2, 4)), GENERATOR.normal(size=4)]
+    images = IMAGES[:, :10]
+    gaps = []
+    for data_format in ("channels_last", "channels_first"):
+        request.getfixturevalue(data_format)
+        if data_format == "channels_first":
+            images = np.moveaxis(images, -1, 1)
+        image = keras.Input(images.shape[1:])
+        model = keras.Model(image, convolution(padding="same", strides=2)(image))
+        model.get_layer("features").set_weights(weights)
+        gaps.append(alignment_gap(model, "features", images, theta))
+    assert gaps[0].feature_warp[0] > 0.1
+    np.testing.assert_allclose(gaps[1], gaps[0], rtol=1e-4)
 
 
 def test_shifts_align_with_the_right_stride():

@@ -71,6 +71,43 @@ def test_finds_a_warp_that_is_not_the_inverse():
     np.testing.assert_allclose(best.theta[0][:, 0, 2], [-4 / 16] * 3, atol=0.03)
 
 
+@pytest.mark.parametrize("fill_mode", ["nearest", "reflect"])
+def test_images_go_on_beyond_their_edges(fill_mode):
+    """Both functions mean the same; what is beyond the edges makes a difference."""
+    model, theta = network(5, padding="same"), theta_of("rotation", [0.3], [1.2])
+    images = IMAGES + np.linspace(0, 5, 16, dtype="float32")[:, None]
+    best, gap = (
+        function(model, "features", images, theta, fill_mode=fill_mode, **options)
+        for function, options in (
+            (best_feature_warp, {"steps": 0}),
+            (alignment_gap, {}),
+        )
+    )
+    np.testing.assert_allclose(best.inverse_gap, gap.feature_warp, rtol=1e-4)
+    other = alignment_gap(model, "features", images, theta)
+    assert np.all(np.abs(other.feature_warp - gap.feature_warp) > 1e-3)
+
+
+def test_is_the_same_in_both_data_formats(request):
+    theta, images, found = theta_of("rigid", (0.4, 0.1, 0.0)), IMAGES[:, :14], []
+    generator = np.random.default_rng(1)
+    weights = [generator.normal(size=(3, 3, 2, 5)) / 3, generator.normal(size=5)]
+    for data_format in ("channels_last", "channels_first"):
+        request.getfixturevalue(data_format)
+        if data_format == "channels_first":
+            images = np.moveaxis(images, -1, 1)
+        image = keras.Input(images.shape[1:])
+        layer = keras.layers.Conv2D(5, 3, activation="tanh", name="features")
+        model = keras.Model(image, layer(image))
+        layer.set_weights(weights)
+        found.append(best_feature_warp(model, "features", images, theta, steps=3))
+    last, first = found
+    assert last.gap[0] < last.inverse_gap[0]
+    np.testing.assert_allclose(first.gap, last.gap, rtol=1e-3)
+    np.testing.assert_allclose(first.inverse_gap, last.inverse_gap, rtol=1e-4)
+    np.testing.assert_allclose(first.image_gap, last.image_gap, rtol=1e-3)
+
+
 def test_never_worse_than_the_inverse_and_relative_to_each_image():
     model, theta = network(5), theta_of("rotation", [0.3], [1.2])
     best = best_feature_warp(model, "features", IMAGES, theta, steps=10)

@@ -32,11 +32,20 @@ def test_is_what_the_functions_for_a_layer_give():
     images = GENERATOR.random((2, 16, 16, 1)).astype("float32")
     theta = transforms.Rotation()(np.array([[0.4]], "float32"))
     gaps = gap_by_depth(
-        model, images, theta, [None, "relu"], family="rotation", steps=2
+        model,
+        images,
+        theta,
+        [None, "relu"],
+        family="rotation",
+        steps=2,
+        fill_mode="nearest",
     )
     assert gaps.layers == ("image", "relu")
-    gap = alignment_gap(model, "relu", images, theta)
-    best = best_feature_warp(model, "relu", images, theta, "rotation", steps=2)
+    options = {"fill_mode": "nearest"}
+    gap = alignment_gap(model, "relu", images, theta, **options)
+    best = best_feature_warp(
+        model, "relu", images, theta, "rotation", steps=2, **options
+    )
     np.testing.assert_allclose(gaps.feature_warp[1], gap.feature_warp)
     np.testing.assert_allclose(gaps.input_warp[1], gap.input_warp)
     np.testing.assert_allclose(gaps.best_feature_warp[1], best.gap, rtol=1e-5)

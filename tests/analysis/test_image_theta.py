@@ -102,3 +102,43 @@ def test_images_of_any_size():
     model = moved(keras.Model(image, layer(image)), layer, [0.5, 0.0])
     found = image_theta(model, IMAGES)
     np.testing.assert_allclose(found, [[[1, 0, 0.5], [0, 1, 0]]] * 3, atol=1e-6)
+
+
+def test_channels_first(channels_first):
+    model = with_theta("stn_c1", THETA)
+    found = image_theta(model, np.moveaxis(IMAGES, -1, 1))
+    in_pixels = np.array(ops.theta_to_pixels(found, (60, 60)))
+    expected = ops.theta_to_pixels(np.array([THETA] * 3, "float32"), (52, 52))
+    np.testing.assert_allclose(
+        in_pixels @ [4, 4, 1], np.array(expected) @ [0, 0, 1] + 4, atol=1e-4
+    )
+
+
+def test_one_of_several_transformers_and_a_stride():
+    image = keras.Input((12, 12, 1))
+    half = keras.layers.Lambda(lambda x: x[:, ::2, ::2])(image)
+    first, second = (
+        SpatialTransformer(
+            keras.layers.Flatten(),
+            "translation",
+            data_format="channels_last",
+            name=name,
+        )
+        for name in ("first", "second")
+    )
+    outputs = [first(image), second(half)]
+    model = moved(keras.Model(image, outputs), first, [0.5, 0.0])
+    moved(model, second, [0.0, 0.25])
+    images = IMAGES[:, :12, :12]
+    with pytest.raises(ValueError, match="first.*second"):
+        image_theta(model, images)
+    for layer in ("first", first):
+        found = image_theta(model, images, layer=layer)
+        np.testing.assert_allclose(found, [[[1, 0, 0.5], [0, 1, 0]]] * 3, atol=1e-6)
+    with pytest.raises(ValueError, match="Give `stride`"):
+        image_theta(model, images, layer="second")
+    # A quarter of half the side of the map, which spans the image.
+    found = image_theta(model, images, layer="second", stride=2)
+    np.testing.assert_allclose(found, [[[1, 0, 0], [0, 1, 0.25]]] * 3, atol=1e-6)
+    found = image_theta(model, images, layer="second", stride=1)
+    np.testing.assert_allclose(found, [[[1, 0, 0], [0, 1, 0.125]]] * 3, atol=1e-6)

@@ -38,6 +38,8 @@ def test_channels_first(channels_first):
 def test_says_what_is_wrong():
     with pytest.raises(ValueError, match="Received: name='N'"):
         letter("N")
+    with pytest.raises(ValueError, match=r"positive.*Received: size=\(0, 4\)"):
+        letter_network((0, 4))
 
 
 def test_saves_and_loads(tmp_path):

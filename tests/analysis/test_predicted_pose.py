@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 
@@ -87,7 +89,10 @@ def test_scale_of_warps_that_mirror_or_flatten():
     assert found[0] == -np.inf and np.isnan(found[1])
 
 
-@pytest.mark.parametrize("function", [predicted_angle, predicted_scale])
+@pytest.mark.parametrize(
+    "function",
+    [predicted_angle, predicted_scale, functools.partial(predicted_shift, size=28)],
+)
 @pytest.mark.parametrize("shape", [(2, 3), (6,), (4, 3, 2), (4, 5), ()])
 def test_says_which_shape_is_wrong(function, shape):
     with pytest.raises(ValueError, match="Received: shape="):

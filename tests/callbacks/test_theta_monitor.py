@@ -123,7 +123,7 @@ def test_a_model_that_is_built_by_its_first_batch():
 
 def test_says_before_training_that_the_images_do_not_fit():
     model = make_model(0.0)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"\(3, 5, 5, 2\)"):
         model.fit(
             IMAGES,
             np.zeros((3, 1)),
@@ -164,3 +164,20 @@ def test_a_transformer_of_a_model_within():
     monitor = ThetaMonitor(images, within=model.get_layer("inner"))
     history = model.fit(images, targets, callbacks=[monitor], verbose=0).history
     assert history["theta_scale"] == pytest.approx([1.0])
+
+
+def test_one_of_several_transformers():
+    image = keras.Input((4, 4, 1))
+    x = image
+    for name, shift in (("first", 0.5), ("second", 0.25)):
+        transformer = SpatialTransformer(
+            layers.Flatten(), "translation", data_format="channels_last", name=name
+        )
+        x = transformer(x)
+        transformer._regression.bias.assign([shift, 0.0])
+    model = keras.Model(image, layers.Dense(1)(layers.Flatten()(x)))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    with pytest.raises(ValueError, match="first.*second"):
+        fit(model)
+    assert fit(model, layer="second")["theta_shift"] == [0.25, 0.25]
+    assert fit(model, layer="first")["theta_shift"] == [0.5, 0.5]

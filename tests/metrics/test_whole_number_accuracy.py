@@ -51,9 +51,9 @@ def test_in_a_model_that_is_saved(tmp_path):
 
 
 def test_config():
-    metric = WholeNumberAccuracy(name="numbers")
+    metric = WholeNumberAccuracy(name="numbers", dtype="float16")
     again = WholeNumberAccuracy.from_config(metric.get_config())
-    assert again.name == "numbers"
+    assert (again.name, again.dtype) == ("numbers", "float16")
 
 
 @pytest.mark.parametrize(
