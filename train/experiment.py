@@ -139,15 +139,7 @@ def _run(experiment, config, options, directory, strategy):
         keras.utils.set_random_seed(options.seed)
         steps, epochs = _length(experiment, config)
         # Before anything is written: what is wrong with the config shall leave nothing.
-        with strategy.scope():
-            model = experiment.build_model()
-            model.compile(
-                make_optimizer(config, steps * epochs),
-                experiment.loss,
-                loss_weights=experiment.loss_weight,
-                metrics=experiment.new_metrics(),
-                jit_compile=strategy.compiles_whole_step(),
-            )
+        model = _compiled(experiment, config, strategy, steps * epochs)
         if options.resume:
             directory.check_same(identity)
         else:
@@ -167,23 +159,47 @@ def _run(experiment, config, options, directory, strategy):
     result = describe_result(
         experiment, config, options, model, history, passes, strategy
     )
-    trained = {}
-    if not has_trained and directory.result.exists():
-        trained = directory.read_json(directory.result)
-        result |= {
-            name: trained[name] for name in _WHERE_IT_WAS_TRAINED if name in trained
-        }
     figure = experiment.draw_alignment(model)
     directory.write(directory.alignment, lambda path: figure.savefig(path, dpi=150))
+    result = _keep(result, directory, has_trained)
+    if options.export:
+        export(options.export, model, experiment, directory)
+    return result
+
+
+def _compiled(experiment, config, strategy, steps):
+    """The model, ready to be trained for so many steps."""
+    with strategy.scope():
+        model = experiment.build_model()
+        model.compile(
+            make_optimizer(config, steps),
+            experiment.loss,
+            loss_weights=experiment.loss_weight,
+            metrics=experiment.new_metrics(),
+            jit_compile=strategy.compiles_whole_step(),
+        )
+    return model
+
+
+def _keep(result, directory, has_trained):
+    """Prints a result and writes it, unless an earlier test had more passes.
+
+    Returns:
+        The result, which says where the model was trained.
+    """
+    earlier = {}
+    if not has_trained and directory.result.exists():
+        earlier = directory.read_json(directory.result)
+        result |= {
+            name: earlier[name] for name in _WHERE_IT_WAS_TRAINED if name in earlier
+        }
     print_result(result)
-    if len(trained.get("passes", [])) > len(passes):
-        print(f"{directory.result} stays: it has {len(trained['passes'])} test passes.")
+    if len(earlier.get("passes", [])) > len(result["passes"]):
+        print(f"{directory.result} stays: it has {len(earlier['passes'])} test passes.")
     else:
         # Last, as it says that the run is finished.
         directory.write_json(directory.result, result)
         print(f"Written to {directory.path}: result.json, alignment.png, model.keras")
-    if options.export:
-        export(options.export, model, experiment, directory)
     return result
 
 
