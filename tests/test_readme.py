@@ -32,7 +32,7 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_python_examples_run():
+def test_python_examples_run(tmp_path):
     """One after the other, as they build on each other."""
     examples = blocks("python")
     names = {}
@@ -46,8 +46,21 @@ def test_python_examples_run():
     assert keras.models.clone_model(model).count_params() == model.count_params()
     # The last one gives the localisation network a learning rate of its own.
     model.fit(images, np.zeros(2), verbose=0)
-    rates = {float(one.learning_rate) for one in model.optimizer.optimizers}
-    assert rates == {np.float32(1e-3), np.float32(1e-4)}
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded.fit(images, np.zeros(2), verbose=0)
+    for one in (model, loaded):
+        slow, fast = sorted(
+            one.optimizer.optimizers,
+            key=lambda optimizer: float(optimizer.learning_rate),
+        )
+        assert float(slow.learning_rate) == pytest.approx(1e-4)
+        assert float(fast.learning_rate) == pytest.approx(1e-3)
+        (transformer,) = [
+            layer for layer in one.layers if layer.name.startswith("spatial_tr")
+        ]
+        weights = {id(weight) for weight in transformer.trainable_variables}
+        assert {id(weight) for weight in slow._trainable_variables} == weights
 
 
 @pytest.mark.parametrize("name", ["train", "test"])

@@ -155,6 +155,8 @@ def _run(experiment, config, options, directory, strategy):
     if not strategy.is_chief:
         return None
     model = model or load_model(directory.model)
+    # A loaded one has that of the device on which it was trained.
+    model.jit_compile = platform.compiles_whole_step()
     passes = _test(experiment, model, options.test_passes)
     result = describe_result(
         experiment, config, options, model, history, passes, strategy

@@ -65,11 +65,11 @@ def collect(table, budget, runs_dir=None, stored=RESULT_FOLDER, seeds=None):
     rows = []
     for cell in table.cells:
         own, others = (
-            _by_seed(cell, table.budgets[budget], results, seeds)
+            _of_cell(cell, table.budgets[budget], results, seeds)
             for results in (here, shipped)
         )
         is_shipped = runs_dir is not None and not own and bool(others)
-        results, left_out = _on_the_same_data(own or others)
+        results, left_out = _on_the_same_data(_by_seed(cell, own or others))
         rows.append(Row(cell, results, is_shipped, left_out))
     return rows
 
@@ -77,8 +77,7 @@ def collect(table, budget, runs_dir=None, stored=RESULT_FOLDER, seeds=None):
 def _read(paths):
     """The results that can be read, by their paths; the others are named."""
     results = {}
-    # `<name>` before `<name>-old`.
-    for path in sorted(paths, key=lambda path: (len(str(path)), str(path))):
+    for path in sorted(paths):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -90,31 +89,50 @@ def _read(paths):
     return results
 
 
-def _by_seed(cell, budget, results, seeds):
+def _of_cell(cell, budget, results, seeds):
+    """Those of a cell, by their paths."""
+    return {
+        path: result
+        for path, result in results.items()
+        if _is_of(cell, budget, result) and (seeds is None or result["seed"] < seeds)
+    }
+
+
+def _by_seed(cell, results):
+    """One result for each seed: of several that on the most data, and by its name."""
     found = {}
     for path, result in results.items():
-        seed = result["seed"]
-        if not _is_of(cell, budget, result) or (seeds is not None and seed >= seeds):
-            continue
-        if seed in found:
-            print(f"Left out, as there is another run of it with seed {seed}: {path}")
-        else:
-            found[seed] = result
-    return [found[seed] for seed in sorted(found)]
+        found.setdefault(result["seed"], []).append((path, result))
+    chosen = []
+    for seed in sorted(found):
+        name = f"{cell.name}-seed{seed}"
+        path, result = max(
+            found[seed],
+            key=lambda one, name=name: (
+                _amount(one[1]),
+                name in (one[0].stem, one[0].parent.name),
+            ),
+        )
+        chosen.append(result)
+        for other, _ in found[seed]:
+            if other != path:
+                print(f"Left out, as {path} is of the same network and seed: {other}")
+    return chosen
 
 
 def _on_the_same_data(results):
     """Those on all of the data set, or on most of it, and the others."""
-
-    def amount(result):
-        images = result["images"]
-        return result["is_full_data"], images["train"], images["test"]
-
-    most = max(map(amount, results), default=None)
+    most = max(map(_amount, results), default=None)
     return (
-        [result for result in results if amount(result) == most],
-        [result for result in results if amount(result) != most],
+        [result for result in results if _amount(result) == most],
+        [result for result in results if _amount(result) != most],
     )
+
+
+def _amount(result):
+    """How much data a result is on, to be compared."""
+    images = result["images"]
+    return result["is_full_data"], images["train"], images["test"]
 
 
 def _is_of(cell, budget, result):

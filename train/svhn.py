@@ -80,8 +80,8 @@ def make_experiment(arguments=None):
     if options.extra and options.validation_split:
         raise ValueError(
             "--validation-split holds out the last training images, and with --extra "
-            "those are all of the extra half, which is easier than the test images. "
-            "Choose a recipe without --extra."
+            "those all come from the extra half, which is easier than the test "
+            "images. Choose a recipe without --extra."
         )
     config = read_config("svhn", options)
     set_precision(options)

@@ -29,7 +29,7 @@ def downloading():
         ConnectionError,
         TimeoutError,
     ) as error:
-        raise DownloadFailed(f"the download broke off: {error}") from error
+        raise DownloadFailed(f"the download failed: {error}") from error
 
 
 class Sources(NamedTuple):

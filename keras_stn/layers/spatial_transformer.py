@@ -169,16 +169,6 @@ class SpatialTransformer(keras.layers.Layer):
         if not self.localization.built:
             # By a call, as a layer or model may have no `build`.
             self.localization(features)
-        shape = self._regressed_shape(features)
-        if not self._regression.built:  # `localize` may have been called before.
-            self._regression.build(shape)
-        if not self.trainable:
-            # Frozen before there were variables, as by a loaded config. Keras tells
-            # sublayers only when it changes.
-            self.localization.trainable = self._regression.trainable = False
-
-    def _regressed_shape(self, features):
-        """The shape of what theta is regressed from, given symbolic features."""
         output = self.localization.compute_output_spec(features)
         if not isinstance(output, keras.KerasTensor):
             raise ValueError(
@@ -194,10 +184,15 @@ class SpatialTransformer(keras.layers.Layer):
             raise ValueError(
                 "The localisation network must have an output of a known size, so that "
                 "a Dense layer can read it. Received an input of shape "
-                f"{shapes_of(features)}. Give the model an input of known size, or end "
+                f"{features_shape}. Give the model an input of known size, or end "
                 "the localisation network with a global pooling."
             )
-        return shape
+        if not self._regression.built:  # `localize` may have been called before.
+            self._regression.build(shape)
+        if not self.trainable:
+            # Frozen before there were variables, as by a loaded config. Keras tells
+            # sublayers only when it changes.
+            self.localization.trainable = self._regression.trainable = False
 
     def call(self, inputs):
         """Predicts theta, or takes it, and warps the images."""
@@ -263,8 +258,6 @@ class SpatialTransformer(keras.layers.Layer):
 
     def compute_output_spec(self, inputs):
         """The outputs are in the compute dtype, theta in that of its arithmetic."""
-        if self.localization is not None and self.built:
-            self._check_features(self.features_of(inputs))
         input_shape = keras.tree.map_structure(lambda tensor: tensor.shape, inputs)
         shapes = self.compute_output_shape(input_shape)
         if not self.return_theta:
@@ -301,18 +294,6 @@ class SpatialTransformer(keras.layers.Layer):
             config.get("localization")
         )
         return cls(**config)
-
-    def _check_features(self, features):
-        """Raises if a network that has been built cannot read these features."""
-        units = self._regressed_shape(features)[-1]
-        built_for = self._regression.kernel.shape[0]
-        if units != built_for:
-            raise ValueError(
-                f"The localisation network of '{self.name}' was built for features "
-                f"from which it computes {built_for} numbers. Received features of "
-                f"shape {shapes_of(features)}, from which it computes {units}. End it "
-                "with a global pooling to read any size, or make another layer."
-            )
 
     def _theta_dtype(self, theta):
         """The dtype of a theta that comes from elsewhere."""

@@ -187,8 +187,8 @@ def _downsampled(warped, downsample, options):
 
 
 def _fresh_copies(blocks):
-    # A layer that occurs twice shares its weights with itself; so does its copy, but
-    # not one within two models.
+    # A layer that occurs twice shares its weights with itself; so does its copy. One
+    # that is nested in two models is copied twice, and its copies share nothing.
     copies = {id(layer): _fresh_copy(layer) for block in blocks for layer in block}
     return [[copies[id(layer)] for layer in block] for block in blocks]
 

@@ -62,9 +62,10 @@ def affine_image_gradient(
 
     With the fill modes `"constant"` and `"nearest"` the sums are formed in the same
     order every time, on every device. The others scatter, as does what a CPU does
-    faster that way: there that is deterministic too. An accelerator has no such way
-    out: one matrix of the batch that magnifies much, is singular or no number makes
-    the windows of all images large, up to all of the output.
+    faster that way: on a CPU a scatter is deterministic too. An accelerator never
+    scatters with these two modes: one matrix of the batch that magnifies much, is
+    singular or holds NaN makes the windows of all images large, up to all of the
+    output.
 
     Args:
         images: The images, of which only the shape matters.

@@ -239,7 +239,7 @@ def check_fill(interpolation, fill_mode, fill_value):
 
 def _is_single(number):
     """Whether a number is finite in float32, in which sums are formed."""
-    return abs(float(number)) <= float(np.finfo(np.float32).max)
+    return abs(number) <= float(np.finfo(np.float32).max)
 
 
 def standardize_data_format(data_format):

@@ -12,7 +12,7 @@ def differentiable_warp(sample, image_gradient, place_gradient):
     """Gives a sampler derivatives of its own, where it has any.
 
     Each keeps the images and where they are sampled, nothing of the size of the
-    samples. A graph leaves out those that are not used.
+    samples. In a graph those that are not used cost nothing.
 
     Args:
         sample: Takes images, places (theta or a grid) and options by keyword, among

@@ -30,7 +30,21 @@ def with_localization_rate(make_optimizer, model, learning_rate, multiplier):
     if multiplier == 1 or not paths:
         return make_optimizer(learning_rate)
     optimizers = keras.optimizers.OptimizerMap(make_optimizer(learning_rate))
-    # By their paths: the layers of a user's localisation network have any name.
-    pattern = "|".join(map(re.escape, paths))
-    optimizers[pattern] = make_optimizer(learning_rate * multiplier)
+    # The layers of a user's localisation network have any name. Of their paths only
+    # layer and variable, as the rest is another one in a model that has been loaded.
+    others = {
+        _end(variable.path)
+        for variable in model.trainable_variables
+        if variable.path not in paths
+    }
+    patterns = [
+        re.escape(path) if _end(path) in others else f"(.*/)?{re.escape(_end(path))}"
+        for path in paths
+    ]
+    optimizers["|".join(patterns)] = make_optimizer(learning_rate * multiplier)
     return keras.optimizers.MultiOptimizer(optimizers)
+
+
+def _end(path):
+    """The last two parts of a variable's path: its layer and its own name."""
+    return "/".join(path.split("/")[-2:])

@@ -311,4 +311,5 @@ def test_goes_on_with_the_compilation_of_this_device(small_run, monkeypatch):
     compiles = not platform.compiles_whole_step()
     monkeypatch.setattr(platform, "compiles_whole_step", lambda: compiles)
     assert train(*arguments, "--resume") == 0
-    assert loaded[0].jit_compile is compiles
+    assert train(*arguments, "--test-only") == 0
+    assert [one.jit_compile for one in loaded] == [compiles] * 2

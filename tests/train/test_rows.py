@@ -103,15 +103,26 @@ def test_damaged_results_are_named(folders, table, capsys):
 
 
 def test_a_second_run_of_a_seed_is_named(folders, table, capsys):
-    """The one in the folder that the command names counts."""
-    runs, stored, add = folders
-    add(result("rotation", "cnn", 0, 1.3), "runs")
-    (new,) = (runs / "laptop").iterdir()
-    old = new.with_name(f"{new.name}-old")
-    old.mkdir()
-    content = json.dumps(result("rotation", "cnn", 0, 9.9))
-    (old / "result.json").write_text(content)
-    assert collect(table, "laptop", runs, stored)[0].errors.tolist() == [1.3]
+    runs, stored, _ = folders
+
+    def add(name, error, **options):
+        path = runs / "laptop" / name / "result.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(result("rotation", "cnn", 0, error, **options)))
+
+    def first_errors():
+        return collect(table, "laptop", runs, stored)[0].errors.tolist()
+
+    add("a-part", 9.9, full=False)
+    assert first_errors() == [9.9]
+    assert "Left out" not in capsys.readouterr().out
+    # That on all data counts, and the one in the folder that the command names.
+    add("an-old-one", 8.8)
+    assert first_errors() == [8.8]
+    add("mnist-rotation-cnn-seed0", 1.3)
+    add("mnist-rotation-cnn-seed0-old", 7.7)
+    capsys.readouterr()
+    assert first_errors() == [1.3]
     printed = capsys.readouterr().out
-    assert "another run of it with seed 0" in printed
-    assert str(old) in printed
+    for name in ("a-part", "an-old-one", "mnist-rotation-cnn-seed0-old"):
+        assert f"same network and seed: {runs / 'laptop' / name}" in printed

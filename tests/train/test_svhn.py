@@ -136,7 +136,7 @@ def test_runs_on_jax_without_tensorflow(small_run, tmp_path, jax_alone):
         (["--batch-size", "81"], "at most the number of training images, 80"),
         (["--variant", "cnn", "--transform", "rotation"], "cnn has no transformer"),
         (["--extra"], "Leave `extra` out"),
-        (["--extra", "--validation-split", "0.1"], "all of the extra half"),
+        (["--extra", "--validation-split", "0.1"], "all come from the extra half"),
     ],
 )
 def test_says_what_is_wrong(small_run, tmp_path, capsys, arguments, message):
