@@ -13,8 +13,7 @@ class Conv2D(keras.layers.Conv2D):
     to the bias, and that to the images, which nobody needs unless something in front
     of the layer is trained, as a spatial transformer is. Everything else, and other
     shapes, strides and devices, are Keras' own. The weights are the same, so either
-    loads those of the other. On JAX these
-    gradients have no forward mode (`jax.jvp`).
+    loads those of the other. On JAX these gradients have no forward mode (`jax.jvp`).
 
     Args:
         *args: Arguments of `keras.layers.Conv2D`.
