@@ -19,6 +19,7 @@ from keras_stn.backend.export import is_exporting
 from keras_stn.backend.indices import (
     LARGEST_COUNT,
     gather_rows,
+    stored,
     stored_index,
     to_index,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "matmul",
     "on_cpu",
     "runs_on_cpu",
+    "stored",
     "stored_index",
     "to_index",
     "value_and_derivative",

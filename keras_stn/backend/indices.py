@@ -38,6 +38,33 @@ def to_index(whole):
     return ops.cast(whole, "int32")
 
 
+def stored(tensors, index):
+    """Has XLA on a CPU store tensors before anything is computed from them.
+
+    It would fuse what computes them into what uses them, and compute them anew for each
+    use, in the order and with the axes of that.
+
+    Args:
+        tensors: Tuple of tensors.
+        index: int32 tensor, at least 0, of which XLA does not know the first number
+            before it runs.
+
+    Returns:
+        Tuple of the same tensors.
+    """
+    backend = keras.config.backend()
+    if backend not in ("tensorflow", "jax") or not runs_on_cpu():
+        return tensors
+    if backend == "tensorflow" and is_exporting():
+        return tensors
+    # True, unless there is no index at all. A choice is stored, as XLA does not know
+    # how it ends; an optimisation barrier it drops on a CPU before it fuses.
+    is_right = ops.max(index[tuple(slice(1) for _ in index.shape)], initial=-1) >= 0
+    return ops.cond(
+        is_right, lambda: tensors, lambda: tuple(map(ops.zeros_like, tensors))
+    )
+
+
 def stored_index(index):
     """Has XLA on a CPU store an index before anything is read with it.
 
@@ -52,17 +79,11 @@ def stored_index(index):
     Returns:
         The same tensor.
     """
-    backend = keras.config.backend()
-    if backend not in ("tensorflow", "jax") or not runs_on_cpu():
+    (found,) = stored((index,), index)
+    if found is index:
         return index
-    if backend == "tensorflow" and is_exporting():
-        return index
-    # True, unless there is no index at all. A choice is stored, as XLA does not know
-    # how it ends; an optimisation barrier it drops on a CPU before it fuses.
-    is_right = ops.max(index[tuple(slice(1) for _ in index.shape)], initial=-1) >= 0
-    index = ops.cond(is_right, lambda: index, lambda: ops.zeros_like(index))
     # So that LLVM still knows that it is not negative.
-    return ops.bitwise_and(index, LARGEST_COUNT - 1)
+    return ops.bitwise_and(found, LARGEST_COUNT - 1)
 
 
 def gather_rows(rows, indices):

@@ -32,10 +32,10 @@ from keras_stn.ops.warp import from_channels_last, to_channels_last
 # Our choice. In trials on two AVX2 cores a scatter took as long as 2 to 7 blocks; with
 # 48 channels and more, where it reads and writes more than caches hold, as 20 to 30.
 _BLOCKS_OF_A_SCATTER, _BLOCKS_WITH_MANY_CHANNELS, _MANY_CHANNELS = 5.0, 20.0, 48
-# Our choice, for a pixel and for each sample of a pixel. In trials on one AVX-512 core
-# a scatter of one channel took as long as 1 block, also with a quarter of the samples,
-# and of three as 2; more cores share it less, as one does the additions.
-_BLOCKS_OF_ONE_CHANNEL, _BLOCKS_OF_FEW_CHANNELS = (0.9, 0.6), (1.8, 1.2)
+# Our choice, for a pixel, and more for each channel and for each sample of a pixel. In
+# trials on two AVX-512 cores a scatter of one channel took as long as 1 block, of three
+# or four as 1.3 to 1.6, of eight as 2; and a block with margins as 2 without.
+_BLOCKS_OF_FEW_CHANNELS, _BLOCKS_OF_A_CHANNEL, _BLOCKS_OF_A_SAMPLE = 0.6, 0.15, 0.3
 # Our choice: a margin of an eighth of the side in cells two pixels wide is as far as an
 # image reaches that turns within its frame, (sqrt(2) - 1) / 2 of the side; of a quarter
 # in cells four pixels wide, one that is shrunk by 2 as well.
@@ -243,9 +243,9 @@ def _work_of_scatter(channels, size, output_size):
     if not isinstance(channels, int):
         return _BLOCKS_OF_A_SCATTER
     if channels <= FEW_CHANNELS:
-        blocks = _BLOCKS_OF_ONE_CHANNEL if channels == 1 else _BLOCKS_OF_FEW_CHANNELS
-        of_pixel, of_sample = blocks
-        return of_pixel + of_sample * math.prod(output_size) / math.prod(size)
+        samples = math.prod(output_size) / math.prod(size)
+        of_pixel = _BLOCKS_OF_FEW_CHANNELS + channels * _BLOCKS_OF_A_CHANNEL
+        return of_pixel + samples * _BLOCKS_OF_A_SAMPLE
     if channels >= _MANY_CHANNELS:
         return _BLOCKS_WITH_MANY_CHANNELS
     return _BLOCKS_OF_A_SCATTER

@@ -7,6 +7,7 @@ from keras_stn.backend import (
     compiled,
     gather_rows,
     runs_on_cpu,
+    stored,
     stored_index,
     to_index,
 )
@@ -47,6 +48,25 @@ def test_a_stored_index_is_the_same(count):
     found = _stored_and_read(*map(keras.ops.convert_to_tensor, (indices, rows)))
     np.testing.assert_array_equal(
         keras.ops.convert_to_numpy(found), np.take_along_axis(rows, indices, axis=1)
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_stored_tensors_are_the_same(count):
+    generator = np.random.default_rng(0)
+    tensors = tuple(
+        generator.normal(size=(count, size)).astype("float32") for size in (2, 3)
+    )
+
+    @compiled()
+    def store(first, second, index):
+        first, second = stored((first, second), index)
+        return keras.ops.concatenate([first, second], axis=1)
+
+    index = generator.integers(0, 5, (count, 2)).astype("int32")
+    found = store(*map(keras.ops.convert_to_tensor, (*tensors, index)))
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(found), np.concatenate(tensors, axis=1)
     )
 
 

@@ -8,13 +8,14 @@ images. It prints PyTorch's best time divided by ours, as the median over the tu
 both take, see `timing.py`: above 1 we are ahead. Each side runs as in training: ours
 inside a graph-mode `tf.function` around a gradient tape, or in `jax.jit` with
 `KERAS_BACKEND=jax`, which also finds a GPU; PyTorch's `affine_grid` and `grid_sample`
-contiguous and channels_last, of which the better one counts. At zoom 1 there are others
-too: the same four-gather sampler without our derivatives, JAX's `map_coordinates` and
-Keras' `affine_transform`, as far as they can.
+contiguous and channels_last, of which the better one counts. What a call of ours takes
+that does nothing, of which a training step has one, is part of each and is said apart.
+At zoom 1 there are others too: the same four-gather sampler without our derivatives,
+JAX's `map_coordinates` and Keras' `affine_transform`, as far as they can.
 
 `--repeats 100` checks instead that gradients are the same bits every time. Leave the
 machine alone meanwhile: a busy core slows PyTorch's threads out of all proportion. On
-two cores all of it takes about half an hour. `taskset -c 0 python -m ...` times one
+two cores all of it takes a quarter to half an hour. `taskset -c 0 python -m ...` times one
 core on Linux.
 """
 
@@ -51,6 +52,7 @@ def main(arguments=None):
     options = _parse(arguments)
     torch.set_num_threads(usable_cores())
     load = report.load()
+    call = None if options.repeats else _time_of_a_call(options)
     rows = []
     for shape in options.shapes:
         for zoom in options.zooms:
@@ -66,8 +68,22 @@ def main(arguments=None):
                 rows.append(row)
                 print(name, _describe(row), sep=": ", flush=True)
                 if options.output:
-                    results = {"benchmark": "sampler", "load": load, "rows": rows}
+                    results = {
+                        "benchmark": "sampler",
+                        "load": load,
+                        "milliseconds_of_a_call": call,
+                        "rows": rows,
+                    }
                     report.write_json(options.output, results)
+
+
+def _time_of_a_call(options):
+    """Times a step of ours that does nothing."""
+    case = samplers.Case.draw(*SHAPES[options.shapes[0]], 1.0, "constant")
+    times = time_alternately({"nothing": samplers.nothing(case).run}, options.calls)
+    median = times["nothing"]["median"]
+    print(f"A call of ours that does nothing takes {median:.3f} ms.", flush=True)
+    return median
 
 
 def _time(case, mode, calls):

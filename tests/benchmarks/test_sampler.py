@@ -20,7 +20,12 @@ def test_compares_and_times(sampler, tmp_path, capsys):
     output = tmp_path / "sampler.json"
     arguments = ["--zooms", "1", "0.5", "--calls", "1", "--output", str(output)]
     sampler.main(arguments)
-    rows = json.loads(output.read_text())["rows"]
+    results = json.loads(output.read_text())
+    rows = results["rows"]
+    of_a_call = results["milliseconds_of_a_call"]
+    assert (
+        0 < of_a_call < rows[0]["modes"]["both"]["milliseconds"]["keras_stn"]["median"]
+    )
     assert [(row["zoom"], row["fill"]) for row in rows] == [
         (1, "constant"),
         (1, "nearest"),

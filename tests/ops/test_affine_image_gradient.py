@@ -128,17 +128,17 @@ def test_is_the_transposed_oracle(sizes, fill_mode, gradient):
     ("fill_mode", "name", "channels", "way"),
     [
         ("constant", "turns", 1, 0),  # In one block.
-        ("constant", "magnified", 8, 1),  # Block by block.
-        ("constant", "magnified", 1, 2),  # By a scatter.
-        ("constant", "magnified by three", 8, 2),
+        ("constant", "magnified", 16, 1),  # Block by block.
+        ("constant", "magnified", 8, 2),  # By a scatter.
+        ("constant", "magnified by three", 16, 2),
         ("constant", "magnified by three", 64, 1),
         ("constant", "magnified much", 64, 2),
-        ("nearest", "within the image", 8, 0),  # Block by block, without margins.
+        ("nearest", "within the image", 16, 0),  # Block by block, without margins.
         ("nearest", "turns of the frame", 8, 1),  # In one block, with small margins.
-        ("nearest", "shrunk by two", 8, 2),  # In one block, with large margins.
-        ("nearest", "magnified much", 8, 3),  # By a scatter.
+        ("nearest", "shrunk by two", 16, 2),  # In one block, with large margins.
+        ("nearest", "magnified much", 16, 3),  # By a scatter.
         ("nearest", "turns of the frame", 1, 3),
-        ("nearest", "turns of the frame", 3, 1),
+        ("nearest", "turns of the frame", 4, 3),
         ("nearest", "within the image", 3, 3),
     ],
 )
