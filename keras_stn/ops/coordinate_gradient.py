@@ -10,11 +10,11 @@ from keras_stn.ops.sizes import inner_shape
 
 # On a CPU XLA forms sums over a longer axis in two steps, and stores all terms first.
 _LONGEST_SUM = 32
-# Our choice: so many channels are summed up one after the other where there are many.
-# XLA's code for a sum of eight has no loop and so is vectorised, for one of 16 not: in
-# trials with 64 channels on a processor with AVX-512 the gradient took half the time.
-# What is stored for it is a quarter of the size of the samples.
-_TERMS, _MANY_CHANNELS = 8, 64
+# Our choice: of many channels at most so many are summed up one after the other, in
+# rows that fill vectors. XLA's code for such a sum has no loop and so is vectorised, for
+# one of 16 not: in trials with AVX-512 the gradient took half the time with 24 to 128
+# channels, and with rows of six or twelve more time than in one sum.
+_MOST_TERMS, _SHORTEST_ROW, _MANY_CHANNELS = 8, 4, 12
 
 
 def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
@@ -47,9 +47,10 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
         slopes = fold_slope(x, width, fill_mode), fold_slope(y, height, fill_mode)
         x, y = fold(x, width, fill_mode), fold(y, height, fill_mode)
     columns, rows = neighbours(x, width), neighbours(y, height)
-    in_two_steps = _has_many_channels(images)
+    terms = _terms(images.shape[-1])
+    in_two_steps = terms > 1
     pixels = flat_pixels(images)
-    pixels = _in_rows(pixels) if in_two_steps else _in_groups(pixels)
+    pixels = _in_rows(pixels, terms) if in_two_steps else _in_groups(pixels)
 
     def read(index, weight):
         corner = ops.cast(read_pixels(pixels, index), dtype)
@@ -84,16 +85,21 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
     return ops.sum(gradient, axis=tuple(range(3, len(gradient.shape))))
 
 
-def _has_many_channels(images):
-    channels = images.shape[-1]
-    is_many = isinstance(channels, int) and channels >= _MANY_CHANNELS
-    return runs_on_cpu() and is_many and channels % _TERMS == 0
+def _terms(channels):
+    """How many channels to sum up in a first of two steps; 1 if there is one step."""
+    if not runs_on_cpu() or not isinstance(channels, int) or channels < _MANY_CHANNELS:
+        return 1
+    for terms in range(_MOST_TERMS, 1, -1):
+        row, rest = divmod(channels, terms)
+        if rest == 0 and row >= _SHORTEST_ROW and row.bit_count() == 1:
+            return terms
+    return 1
 
 
-def _in_rows(pixels):
+def _in_rows(pixels, terms):
     """Splits the axis of channels of flat pixels into a few long rows."""
     count, channels = inner_shape(pixels)
-    return ops.reshape(pixels, (-1, count, _TERMS, channels // _TERMS))
+    return ops.reshape(pixels, (-1, count, terms, channels // terms))
 
 
 def _in_groups(pixels):

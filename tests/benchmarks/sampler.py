@@ -15,8 +15,8 @@ JAX's `map_coordinates` and Keras' `affine_transform`, as far as they can.
 
 `--repeats 100` checks instead that gradients are the same bits every time. Leave the
 machine alone meanwhile: a busy core slows PyTorch's threads out of all proportion. On
-two cores all of it takes a quarter to half an hour. `taskset -c 0 python -m ...` times one
-core on Linux.
+two cores all of it takes a quarter to half an hour. `taskset -c 0 python -m ...` times
+one core on Linux.
 """
 
 import argparse
