@@ -11,9 +11,9 @@ from keras_stn.ops.sizes import inner_shape
 # On a CPU XLA forms sums over a longer axis in two steps, and stores all terms first.
 _LONGEST_SUM = 32
 # Our choice: of many channels at most so many are summed up one after the other, in
-# rows that fill vectors. XLA's code for such a sum has no loop and so is vectorised, for
-# one of 16 not: in trials with AVX-512 the gradient took half the time with 24 to 128
-# channels, and with rows of six or twelve more time than in one sum.
+# rows that fill vectors. XLA's code for such a sum has no loop and so is vectorised,
+# for one of 16 not: in trials with AVX-512 the gradient took half the time with 24 to
+# 128 channels; with rows of six or twelve it took more than in one sum.
 _MOST_TERMS, _SHORTEST_ROW, _MANY_CHANNELS = 8, 4, 12
 
 

@@ -38,8 +38,13 @@ def sampler_table(path=RESULTS / "sampler.json"):
 
 
 def one_core_table():
-    """The same from a processor with AVX-512, of which one core was used."""
-    return sampler_table(RESULTS / "sampler_avx512_one_core.json")
+    """The same from one core."""
+    return sampler_table(RESULTS / "sampler_one_core.json")
+
+
+def avx2_table():
+    """The same from a processor with AVX2, by an earlier version."""
+    return sampler_table(RESULTS / "sampler_avx2.json")
 
 
 def training_table(
@@ -79,7 +84,13 @@ def memory_table(path=RESULTS / "memory.json"):
 
 
 def main():
-    for table in (sampler_table, one_core_table, training_table, memory_table):
+    for table in (
+        sampler_table,
+        one_core_table,
+        avx2_table,
+        training_table,
+        memory_table,
+    ):
         print(table(), end="\n\n")
 
 
