@@ -34,8 +34,9 @@ from keras_stn.ops.warp import from_channels_last, to_channels_last
 _BLOCKS_OF_A_SCATTER, _BLOCKS_WITH_MANY_CHANNELS, _MANY_CHANNELS = 5.0, 20.0, 48
 # Our choice, for a pixel, and more for each channel and for each sample of a pixel. In
 # trials on two AVX-512 cores a scatter of one channel took as long as 1 block, of three
-# or four as 1.3 to 1.6, of eight as 2; and a block with margins as 2 without.
-_BLOCKS_OF_FEW_CHANNELS, _BLOCKS_OF_A_CHANNEL, _BLOCKS_OF_A_SAMPLE = 0.6, 0.15, 0.3
+# or four as 1.3 to 1.6, of eight as 2; and a block with margins as 2 without. Of what
+# takes as long the block is preferred: a scatter takes more memory.
+_BLOCKS_OF_FEW_CHANNELS, _BLOCKS_OF_A_CHANNEL, _BLOCKS_OF_A_SAMPLE = 0.85, 0.1, 0.3
 # Our choice: a margin of an eighth of the side in cells two pixels wide is as far as an
 # image reaches that turns within its frame, (sqrt(2) - 1) / 2 of the side; of a quarter
 # in cells four pixels wide, one that is shrunk by 2 as well.
