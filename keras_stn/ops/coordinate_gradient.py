@@ -12,8 +12,8 @@ from keras_stn.ops.sizes import inner_shape
 _LONGEST_SUM = 32
 # Our choice: of many channels at most so many are summed up one after the other, in
 # rows that fill vectors. XLA's code for such a sum has no loop and so is vectorised,
-# for one of 16 not: in trials with AVX-512 the gradient took 0.4 to 0.7 of the time with
-# 16 to 128 channels; with rows of six or twelve it took more than in one sum.
+# for one of 16 not: in trials with AVX-512 the gradient took 0.4 to 0.7 of the time
+# with 16 to 128 channels; with rows of six or twelve it took more than in one sum.
 _MOST_TERMS, _SHORTEST_ROW, _MANY_CHANNELS = 8, 4, 12
 
 
