@@ -72,7 +72,7 @@ def _add_to_squares(x, y, cotangents, size, fill_mode):
     if fill_mode != "constant":
         x, y = fold(x, width, fill_mode), fold(y, height, fill_mode)
     # Stored, so that the loops over what is scattered, which have one axis for the
-    # samples of all images, read it: there to compute it from rows and columns takes
+    # samples of all images, read them: computing them there from rows and columns takes
     # divisions, which LLVM does not vectorise where threads share a loop.
     x, y = stored((x, y), to_index(neighbours(x, width).first))
     x, y = (ops.reshape(axis, (-1, samples)) for axis in (x, y))

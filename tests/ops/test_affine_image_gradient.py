@@ -129,7 +129,8 @@ def test_is_the_transposed_oracle(sizes, fill_mode, gradient):
     [
         ("constant", "turns", 1, 0),  # In one block.
         ("constant", "magnified", 16, 1),  # Block by block.
-        ("constant", "magnified", 8, 2),  # By a scatter.
+        ("constant", "magnified", 1, 2),  # By a scatter.
+        ("constant", "magnified", 8, 2),
         ("constant", "magnified by three", 16, 2),
         ("constant", "magnified by three", 64, 1),
         ("constant", "magnified much", 64, 2),

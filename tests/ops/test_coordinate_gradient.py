@@ -83,10 +83,8 @@ def test_matches_finite_differences(fill_mode, channels):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize(
-    ("channels", "terms"), [(16, 4), (48, 6), (64, 8), (72, 1), (192, 6), (1056, 1)]
-)
-def test_stores_nothing_of_the_size_of_the_samples(channels, terms):
+@pytest.mark.parametrize("channels", [16, 48, 64, 72, 192, 1056])
+def test_stores_nothing_of_the_size_of_the_samples(channels):
     arrays = (many_channels(IMAGES, channels), X, Y, many_channels(COTANGENT, channels))
     program = compile_function(
         lambda *tensors: keras.ops.imag(coordinate_gradient(*tensors, "constant", 0.0))
@@ -98,8 +96,9 @@ def test_stores_nothing_of_the_size_of_the_samples(channels, terms):
     bits = [
         int(size) * math.prod(map(int, shape.split(","))) for size, shape in results
     ]
-    # Of many channels the first of two sums; else one complex number for each sample.
-    assert max(bits) <= 64 * X.size * (channels // terms if terms > 1 else 1)
+    samples = 32 * X.size * channels
+    # Of many channels perhaps the first of two sums, as complex numbers.
+    assert max(bits) <= (samples / 4 if channels >= 64 else 64 * X.size)
 
 
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
