@@ -84,7 +84,16 @@ class ThetaMonitor(keras.callbacks.Callback):
             model.build((None, *np.shape(self.images)[1:]))
         self._pose = pose(model, self.layer)
         # What is wrong with the images shall not be said after the first epoch only.
-        self._predict()
+        try:
+            self._predict()
+        except ValueError as error:
+            # Keras does not say of which images it speaks, nor on JAX of what shape.
+            shapes = keras.tree.map_structure(np.shape, self.images)
+            raise ValueError(
+                "`images` must be a batch of images as the model takes them, for which "
+                "`ThetaMonitor` predicts theta. Received: images of shape "
+                f"{shapes}, for a model of input shape {self._pose.input_shape}"
+            ) from error
 
     def _predict(self):
         return self._pose.predict(self.images, verbose=0)
