@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from tests import oracle
+from tests.gradients import gradients, numeric_gradient, weighted_sum
 
 INTERPOLATIONS = ("bilinear", "nearest")
 FILL_MODES = ("constant", "nearest", "reflect", "mirror")
@@ -103,6 +104,49 @@ def apply(function, images, coordinates, data_format="channels_last", **options)
     result = function(images, coordinates, data_format=data_format, **options)
     result = keras.ops.convert_to_numpy(result)
     return np.moveaxis(result, 1, -1) if data_format == "channels_first" else result
+
+
+def check_gradients(
+    function, reference, coordinates, data_format="channels_last", **options
+):
+    """Compares a sampler's gradients with finite differences of its oracle.
+
+    Args:
+        function: The sampler, of images and coordinates.
+        reference: The same function of the oracle, which has the channels last.
+        coordinates: Theta or a grid, which samples `SMALL_IMAGES` nowhere near a whole
+            pixel, `SMALL_SIZE` times.
+        data_format: That of the sampler.
+        **options: Other arguments of both.
+    """
+
+    def move(array):
+        return np.moveaxis(array, -1, 1) if data_format == "channels_first" else array
+
+    def scalar(images, coordinates):
+        return np.sum(WEIGHTS * reference(images, coordinates, **options))
+
+    to_images, to_coordinates = gradients(
+        lambda images, coordinates: weighted_sum(
+            move(WEIGHTS),
+            function(images, coordinates, data_format=data_format, **options),
+        ),
+        move(SMALL_IMAGES),
+        coordinates,
+    )
+    # A sampler is linear in the images, so any step does there.
+    np.testing.assert_allclose(
+        to_images,
+        move(numeric_gradient(lambda x: scalar(x, coordinates), SMALL_IMAGES, 0.5)),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(
+        to_coordinates,
+        numeric_gradient(lambda x: scalar(SMALL_IMAGES, x), coordinates, 1e-5),
+        rtol=1e-4,
+        atol=1e-4,
+    )
 
 
 def to_numpy(tensor):

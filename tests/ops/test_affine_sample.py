@@ -20,6 +20,7 @@ from tests.ops.cases import (
     THETAS,
     WEIGHTS,
     apply,
+    check_gradients,
     off_lattice_thetas,
     rigid_motions,
     to_numpy,
@@ -128,23 +129,12 @@ def _small(fill_mode):
 
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
 def test_gradients_match_finite_differences(fill_mode):
-    thetas = off_lattice_thetas()
-    found = gradients(
-        lambda images, theta: weighted_sum(
-            WEIGHTS, ops.affine_sample(images, theta, **_small(fill_mode))
-        ),
-        SMALL_IMAGES,
-        thetas,
+    check_gradients(
+        ops.affine_sample,
+        oracle.affine_sample,
+        off_lattice_thetas(),
+        **_small(fill_mode),
     )
-
-    def scalar(images, theta):
-        warped = oracle.affine_sample(images, theta, **_small(fill_mode))
-        return np.sum(WEIGHTS * warped)
-
-    to_images = numeric_gradient(lambda array: scalar(array, thetas), SMALL_IMAGES, 0.5)
-    to_theta = numeric_gradient(lambda array: scalar(SMALL_IMAGES, array), thetas, 1e-5)
-    np.testing.assert_allclose(found[0], to_images, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found[1], to_theta, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -152,27 +142,14 @@ def test_gradients_match_finite_differences(fill_mode):
     [(True, "channels_last"), (False, "channels_first"), (True, "channels_first")],
 )
 def test_gradients_in_other_conventions(align_corners, data_format):
-    def move(array):
-        return np.moveaxis(array, -1, 1) if data_format == "channels_first" else array
-
-    thetas = off_lattice_thetas(align_corners)
-    options = {**_small("constant"), "align_corners": align_corners}
-    found = gradients(
-        lambda images, theta: weighted_sum(
-            move(WEIGHTS),
-            ops.affine_sample(images, theta, data_format=data_format, **options),
-        ),
-        move(SMALL_IMAGES),
-        thetas,
+    check_gradients(
+        ops.affine_sample,
+        oracle.affine_sample,
+        off_lattice_thetas(align_corners),
+        data_format,
+        align_corners=align_corners,
+        **_small("constant"),
     )
-
-    def scalar(images, theta):
-        return np.sum(WEIGHTS * oracle.affine_sample(images, theta, **options))
-
-    to_images = numeric_gradient(lambda array: scalar(array, thetas), SMALL_IMAGES, 0.5)
-    to_theta = numeric_gradient(lambda array: scalar(SMALL_IMAGES, array), thetas, 1e-5)
-    np.testing.assert_allclose(found[0], move(to_images), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found[1], to_theta, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("fill_mode", ["constant", "mirror"])

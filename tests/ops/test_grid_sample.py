@@ -6,7 +6,7 @@ from scipy import ndimage
 from keras_stn import ops
 from tests import oracle
 from tests.compilation import compile_function
-from tests.gradients import gradient_of, gradients, numeric_gradient, weighted_sum
+from tests.gradients import gradient_of, gradients, weighted_sum
 from tests.ops.cases import (
     FILL_MODES,
     FILL_VALUE,
@@ -17,6 +17,7 @@ from tests.ops.cases import (
     THETAS,
     WEIGHTS,
     apply,
+    check_gradients,
     off_lattice_thetas,
     rigid_motions,
     to_numpy,
@@ -167,68 +168,40 @@ def test_data_format_defaults_to_the_setting_of_keras(channels_first):
 # --- Gradients ------------------------------------------------------------------------
 
 
+def _off_lattice_grid(align_corners=False):
+    thetas = off_lattice_thetas(align_corners)
+    return oracle.affine_grid(thetas, SMALL_SIZE, align_corners).astype("float32")
+
+
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
 def test_gradients_match_finite_differences(fill_mode):
-    options = {"fill_mode": fill_mode, "fill_value": FILL_VALUE}
-    grid = oracle.affine_grid(off_lattice_thetas(), SMALL_SIZE).astype("float32")
-    to_images, to_grid = gradients(
-        lambda images, grid: weighted_sum(
-            WEIGHTS, ops.grid_sample(images, grid, **options)
-        ),
-        SMALL_IMAGES,
-        grid,
-    )
-
-    def scalar(images, grid):
-        return np.sum(WEIGHTS * oracle.grid_sample(images, grid, **options))
-
-    np.testing.assert_allclose(
-        to_images,
-        numeric_gradient(lambda images: scalar(images, grid), SMALL_IMAGES, 0.5),
-        rtol=1e-4,
-        atol=1e-5,
-    )
-    np.testing.assert_allclose(
-        to_grid,
-        numeric_gradient(lambda grid: scalar(SMALL_IMAGES, grid), grid, 1e-5),
-        rtol=1e-4,
-        atol=1e-4,
+    check_gradients(
+        ops.grid_sample,
+        oracle.grid_sample,
+        _off_lattice_grid(),
+        fill_mode=fill_mode,
+        fill_value=FILL_VALUE,
     )
 
 
 @pytest.mark.parametrize(
-    "align_corners, data_format",
+    ("align_corners", "data_format"),
     [(True, "channels_last"), (False, "channels_first"), (True, "channels_first")],
 )
 def test_gradients_in_other_conventions(align_corners, data_format):
-    def move(array):
-        return np.moveaxis(array, -1, 1) if data_format == "channels_first" else array
-
-    options = {"align_corners": align_corners, "fill_value": FILL_VALUE}
-    grid = oracle.affine_grid(
-        off_lattice_thetas(align_corners), SMALL_SIZE, align_corners
-    ).astype("float32")
-    found = gradients(
-        lambda images, grid: weighted_sum(
-            move(WEIGHTS),
-            ops.grid_sample(images, grid, data_format=data_format, **options),
-        ),
-        move(SMALL_IMAGES),
-        grid,
+    check_gradients(
+        ops.grid_sample,
+        oracle.grid_sample,
+        _off_lattice_grid(align_corners),
+        data_format,
+        align_corners=align_corners,
+        fill_value=FILL_VALUE,
     )
-
-    def scalar(images, grid):
-        return np.sum(WEIGHTS * oracle.grid_sample(images, grid, **options))
-
-    to_images = numeric_gradient(lambda array: scalar(array, grid), SMALL_IMAGES, 0.5)
-    to_grid = numeric_gradient(lambda array: scalar(SMALL_IMAGES, array), grid, 1e-5)
-    np.testing.assert_allclose(found[0], move(to_images), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found[1], to_grid, rtol=1e-4, atol=1e-4)
 
 
 def test_second_derivative_to_grid():
     # Bilinear in x and y: only the mixed derivative is not zero.
-    grid = oracle.affine_grid(off_lattice_thetas(), SMALL_SIZE).astype("float32")
+    grid = _off_lattice_grid()
 
     def slope_along_x(grid):
         (gradient,) = gradient_of(
