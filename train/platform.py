@@ -60,7 +60,7 @@ def _hide_accelerators():
     elif accelerators():
         raise ValueError(
             f"--device cpu: {backend} has chosen its device already. Set the "
-            "environment variable CUDA_VISIBLE_DEVICES to nothing instead."
+            "environment variable KERAS_TORCH_DEVICE to cpu instead."
         )
 
 
@@ -85,8 +85,12 @@ def accelerators():
     if backend == "torch":
         import torch
 
-        count = torch.cuda.device_count()
-        return [torch.cuda.get_device_name(index) for index in range(count)]
+        # Where Keras puts tensors, which `KERAS_TORCH_DEVICE` may have decided.
+        kind = keras.ops.zeros(()).device.type
+        if kind == "cuda":
+            count = torch.cuda.device_count()
+            return [torch.cuda.get_device_name(index) for index in range(count)]
+        return [] if kind == "cpu" else [kind]
     return []
 
 

@@ -1,5 +1,6 @@
 """The pose that a theta says an image has, in the units in which it was applied."""
 
+import keras
 import numpy as np
 
 from keras_stn.ops.arguments import standardize_size
@@ -108,7 +109,8 @@ def predicted_scale(theta):
 
 
 def _as_matrices(theta):
-    theta = np.asarray(theta, np.float64)
+    # Also of a tensor on an accelerator, or one that PyTorch keeps gradients for.
+    theta = np.asarray(keras.ops.convert_to_numpy(theta), np.float64)
     if theta.ndim not in (2, 3) or theta.shape[1:] not in ((6,), (2, 3)):
         raise ValueError(
             "`theta` must have the shape (batch, 2, 3) or (batch, 6). "

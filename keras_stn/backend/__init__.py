@@ -2,8 +2,9 @@
 
 Everything else that computes is written with `keras.ops`. These files decide how a
 sampler is compiled and differentiated, on which device, how rows are gathered per
-image, how complex numbers are made and batch sizes compared, and what of that is left
-out of an exported model. (`datasets` names TensorFlow where it reads data with it.)
+image, how complex numbers and zeros are made and batch sizes compared, and what of that
+is left out of an exported model. (`datasets` names TensorFlow where it reads data with
+it.)
 """
 
 from keras_stn.backend.batch_sizes import assert_same_batch
@@ -23,6 +24,7 @@ from keras_stn.backend.indices import (
     stored_index,
     to_index,
 )
+from keras_stn.backend.zeros import zeros_beside
 
 __all__ = [
     "LARGEST_COUNT",
@@ -41,4 +43,5 @@ __all__ = [
     "to_index",
     "value_and_derivative",
     "with_derivatives",
+    "zeros_beside",
 ]

@@ -31,8 +31,8 @@ def pose(model, layer=None):
     >>> import numpy as np
     >>> import keras_stn
     >>> model = keras_stn.models.mnist("stn_c0")
-    >>> theta = keras_stn.models.pose(model)(np.zeros((1, 28, 28, 1), "float32"))
-    >>> np.array(theta)
+    >>> images = np.zeros((1, 28, 28, 1), "float32")
+    >>> keras_stn.models.pose(model).predict(images, verbose=0)
     array([[[1., 0., 0.],
             [0., 1., 0.]]], dtype=float32)
     """

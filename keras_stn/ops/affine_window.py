@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_stn.backend import zeros_beside
 from keras_stn.ops.cells import Cells
 from keras_stn.ops.coordinates import centre, rounded
 from keras_stn.ops.interpolation import per_channel, read_pixels, sum_dtype
@@ -208,7 +209,7 @@ class AffineWindow(NamedTuple):
         """A sum over no windows."""
         batch, *channels = ops.shape(cotangents)[0], *inner_shape(cotangents)[1:]
         shape = (batch, self.rows.count, self.columns.count, *channels)
-        return ops.zeros(shape, dtype=sum_dtype(cotangents, self.matrix[0][0]))
+        return zeros_beside(cotangents, shape, sum_dtype(cotangents, self.matrix[0][0]))
 
 
 def taps_of_block(size, output_size):

@@ -8,6 +8,7 @@ from keras_stn.backend import (
     runs_on_cpu,
     stored,
     to_index,
+    zeros_beside,
 )
 from keras_stn.ops.coordinates import fold
 from keras_stn.ops.interpolation import interpolate, sum_dtype
@@ -52,7 +53,7 @@ def _add_to_pixels(x, y, cotangents, size, fill_mode):
     # Samples are linear in the images: any images will do, and none is computed.
     return automatic_derivative(
         lambda images: interpolate(images, x, y, "bilinear", fill_mode, 0.0),
-        ops.zeros((batch, *size, channels), dtype=cotangents.dtype),
+        zeros_beside(cotangents, (batch, *size, channels), cotangents.dtype),
         cotangents,
     )
 
@@ -85,7 +86,9 @@ def _add_to_squares(x, y, cotangents, size, fill_mode):
         rows, [0, 0, 1, 1]
     )
     weights = ops.cast(weights, cotangents.dtype)
-    squares = ops.zeros((batch, (height + 1) * (width + 1), 4), dtype=weights.dtype)
+    squares = zeros_beside(
+        weights, (batch, (height + 1) * (width + 1), 4), weights.dtype
+    )
     gradients = []
     for channel in range(channels):
         sums = automatic_derivative(

@@ -59,7 +59,7 @@ def neighbours(pixels, side):
     )
     slopes = (before - between, between - after)
     if not isinstance(side, int) or side == 1:
-        exists = ops.cast(side > 1, pixels.dtype)
+        exists = ops.cast(as_number(side, pixels.dtype) > 1, pixels.dtype)
         weights = (weights[0], weights[1] * exists)
         slopes = (slopes[0], slopes[1] * exists)
     return Neighbours(first, weights, slopes)

@@ -1,5 +1,6 @@
 import functools
 
+import keras
 import numpy as np
 import pytest
 
@@ -45,6 +46,14 @@ def test_angle_is_what_rotation_task_applies():
     theta = similarity(applied)
     np.testing.assert_allclose(predicted_angle(theta), applied, atol=1e-5)
     assert undone(RotationTask(), applied, theta) < 0.1
+
+
+def test_theta_from_a_model():
+    # Which PyTorch keeps gradients for.
+    theta = keras.Variable(similarity(np.array([30.0, -60.0]), scale=2.0)) * 1.0
+    np.testing.assert_allclose(predicted_angle(theta), [30, -60], rtol=1e-5)
+    np.testing.assert_allclose(predicted_scale(theta), [1, 1], rtol=1e-5)
+    np.testing.assert_array_equal(predicted_shift(theta, 10), np.zeros((2, 2)))
 
 
 def test_angle_is_that_of_the_nearest_rotation():

@@ -1,4 +1,5 @@
 import keras
+import pytest
 
 from keras_stn.backend import on_cpu, runs_on_cpu
 
@@ -21,6 +22,18 @@ def kinds_of_devices():
 
 def test_runs_on_cpu():
     assert runs_on_cpu() == (kinds_of_devices() == {"cpu"})
+
+
+def test_on_cpu_where_jax_has_none(monkeypatch):
+    jax = pytest.importorskip("jax")
+
+    def local_devices(backend):
+        raise RuntimeError(f"Unknown backend {backend}")
+
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    monkeypatch.setattr(jax, "local_devices", local_devices)
+    with on_cpu():
+        assert float(keras.ops.sum(keras.ops.ones((2, 3)))) == 6
 
 
 def test_on_cpu():

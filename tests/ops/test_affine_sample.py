@@ -527,6 +527,24 @@ def test_unknown_size_in_a_graph(fill_mode):
         np.testing.assert_allclose(warped, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="Sizes of JAX's exports.")
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+def test_unknown_size_in_an_export_of_jax(fill_mode):
+    import jax
+
+    shape = jax.export.symbolic_shape("batch, height, width, 2")
+    exported = jax.export.export(
+        jax.jit(lambda *args: ops.affine_sample(*args, fill_mode=fill_mode))
+    )(
+        jax.ShapeDtypeStruct(shape, "float32"),
+        jax.ShapeDtypeStruct((shape[0], 2, 3), "float32"),
+    )
+    for images in (IMAGES, IMAGES[:, :7, :11], IMAGES[:, :1, :1]):
+        expected = oracle.affine_sample(images, THETAS, fill_mode=fill_mode)
+        warped = np.asarray(exported.call(images, THETAS))
+        np.testing.assert_allclose(warped, expected, rtol=0, atol=1e-5)
+
+
 @pytest.mark.tensorflow
 def test_is_an_xla_cluster_of_its_own():
     import tensorflow as tf

@@ -1,4 +1,5 @@
 import os
+import types
 
 import keras
 import pytest
@@ -75,8 +76,21 @@ def test_accelerators_are_hidden_from_jax(monkeypatch):
 def test_pytorch_says_how_to_hide_them(monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "torch")
     monkeypatch.setattr(platform, "accelerators", lambda: ["one"])
-    with pytest.raises(ValueError, match="CUDA_VISIBLE_DEVICES"):
+    with pytest.raises(ValueError, match="KERAS_TORCH_DEVICE"):
         platform.choose_device(["--device", "cpu"])
+
+
+@pytest.mark.parametrize(
+    ("device", "names"), [("cpu", []), ("cuda:0", ["A", "A"]), ("mps", ["mps"])]
+)
+def test_accelerators_of_pytorch_are_those_that_keras_uses(device, names, monkeypatch):
+    torch = pytest.importorskip("torch")
+    tensor = types.SimpleNamespace(device=torch.device(device))
+    monkeypatch.setattr(keras.config, "backend", lambda: "torch")
+    monkeypatch.setattr(keras.ops, "zeros", lambda shape: tensor)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "A")
+    assert platform.accelerators() == names
 
 
 def test_unknown_device(tmp_path, capsys):
