@@ -90,8 +90,8 @@ class ThetaMonitor(keras.callbacks.Callback):
             # Keras does not say of which images it speaks, nor on JAX of what shape.
             shapes = keras.tree.map_structure(np.shape, self.images)
             raise ValueError(
-                "`images` must be a batch of images as the model takes them, for which "
-                "`ThetaMonitor` predicts theta. Received: images of shape "
+                "`ThetaMonitor` cannot predict theta for its `images`, which must be a "
+                f"batch as the model takes them: {error}\nReceived: images of shape "
                 f"{shapes}, for a model of input shape {self._pose.input_shape}"
             ) from error
 

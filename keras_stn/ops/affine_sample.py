@@ -54,7 +54,7 @@ def affine_sample(
         theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`. Cast to float32 unless
             it is float64. NaN and infinite values give what they give in
             `grid_sample`; whether a gradient reaches the images where theta is no
-            number depends on the backend and the number of channels.
+            number depends on the backend, the device and the number of channels.
         size: `(height, width)` of the output in pixels, one integer for both, or None
             for the size of the input.
         interpolation: `"bilinear"` or `"nearest"`, as in `grid_sample`.

@@ -23,7 +23,7 @@ from keras_stn import ops
 
 mesh = Mesh(np.array(jax.devices()), ("batch",))
 theta = np.float32([[[0.8, -0.6, 0.1], [0.6, 0.8, -0.2]]] * 4)
-theta[1:] *= 0.3  # One more block of the window on the second device, and margins.
+theta[2:] *= 0.3  # More blocks of the window on the second device than on the first.
 grid = np.asarray(ops.affine_grid(theta, 6))
 settings = [
     (ops.affine_sample, theta, fill_mode) for fill_mode in ("constant", "nearest")

@@ -1,6 +1,6 @@
-"""Images, matrices and options that the tests of the samplers share.
+"""What the tests of the samplers share: images, matrices, options, and checks.
 
-They are shared so that XLA compiles each combination of shapes and options once.
+The arrays are shared so that XLA compiles each combination of shapes and options once.
 """
 
 import keras
