@@ -20,12 +20,14 @@ from train.callbacks import (
 from train.export import check_exportable, export
 from train.failures import exit_status
 from train.feeding import feed
-from train.loading import load_model
+from train.loading import load_checkpoint, load_model
 from train.optimizers import make_optimizer
 from train.run_directory import RunDirectory
 from train.strategy import OnOneDevice, make_strategy
 from train.summary import describe_result, print_plan, print_result
 
+# The entry of a run's config that is named as what sets it.
+_BACKEND = "KERAS_BACKEND"
 # What a later test of a model leaves as it is in the result.
 _WHERE_IT_WAS_TRAINED = ("device", "strategy", "xla", "versions", "finished")
 
@@ -130,10 +132,12 @@ def run(experiment, config, options):
 
 def _run(experiment, config, options, directory, strategy):
     identity = {**config, **experiment.settings, "data": experiment.fingerprint}
+    # A checkpoint's optimiser is of one backend, and so is what a result says.
+    identity[_BACKEND] = keras.config.backend()
     if options.test_only:
-        model, history = _trained(directory)
+        model, history = _trained(directory, experiment)
         has_trained = False
-        directory.check_same(identity)
+        directory.check_same(identity, but_for=(_BACKEND,))
         print(f"Testing {directory.model}\nData      {experiment.source}")
     else:
         keras.utils.set_random_seed(options.seed)
@@ -154,8 +158,7 @@ def _run(experiment, config, options, directory, strategy):
     workers.part_ways()
     if not strategy.is_chief:
         return None
-    model = model or load_model(directory.model)
-    # A loaded one has that of the device on which it was trained.
+    model = model or _loaded(directory, experiment)
     model.jit_compile = platform.compiles_whole_step()
     passes = _test(experiment, model, options.test_passes)
     result = describe_result(
@@ -201,7 +204,8 @@ def _keep(result, directory, has_trained):
     else:
         # Last, as it says that the run is finished.
         directory.write_json(directory.result, result)
-        print(f"Written to {directory.path}: result.json, alignment.png, model.keras")
+        written = ["result.json", "alignment.png", *["model.keras"] * has_trained]
+        print(f"Written to {directory.path}: {', '.join(written)}")
     return result
 
 
@@ -227,7 +231,7 @@ def _train(experiment, config, model, directory, strategy, epochs):
     first_epoch, history = 0, []
     if directory.checkpoint.exists():
         with strategy.scope():
-            model = load_model(directory.checkpoint)
+            model = load_checkpoint(directory.checkpoint)
         # Not that of the device on which it was begun.
         model.jit_compile = strategy.compiles_whole_step()
         first_epoch = epoch_of(directory.checkpoint)
@@ -281,13 +285,24 @@ def _tensorboard(directory):
     return keras.callbacks.TensorBoard(directory.tensorboard, write_graph=False)
 
 
-def _trained(directory):
+def _trained(directory, experiment):
     if not directory.model.exists():
         raise ValueError(
             f"{directory.path} holds no finished run: {directory.model.name} is "
             "missing. Finish it with --resume, or choose another --run-dir."
         )
-    return load_model(directory.model), directory.read_json(directory.history)
+    return _loaded(directory, experiment), directory.read_json(directory.history)
+
+
+def _loaded(directory, experiment):
+    """The trained model, ready to be tested."""
+    model = load_model(directory.model)
+    model.compile(
+        loss=experiment.loss,
+        loss_weights=experiment.loss_weight,
+        metrics=experiment.new_metrics(),
+    )
+    return model
 
 
 def _test(experiment, model, count):

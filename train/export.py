@@ -83,6 +83,9 @@ def export(names, model, experiment, directory):
     examples = np.asarray(experiment.training_data(0)[0][0], "float32")
     error = _error(experiment, np.concatenate(expected[1:]), labels)
     print(f"\nExports, on the first test pass; error of the model {error:.2f} %")
+    earlier = (
+        directory.read_json(directory.exports) if directory.exports.exists() else {}
+    )
     report = {}
     for name in names:
         kind = FORMATS[name]
@@ -106,16 +109,14 @@ def export(names, model, experiment, directory):
             "error": _error(experiment, np.concatenate(outputs[1:]), labels),
             "model_error": error,
         }
+        # After each, so that one that fails leaves none of the others unsaid.
+        directory.write_json(directory.exports, {**earlier, **report})
         print(
             f"{name:<16}{report[name]['bytes'] / 1e6:.2f} MB, error "
             f"{report[name]['error']:.2f} %, largest difference of outputs "
             f"{report[name]['difference']:.1e} of the largest: {path}",
             flush=True,
         )
-    earlier = (
-        directory.read_json(directory.exports) if directory.exports.exists() else {}
-    )
-    directory.write_json(directory.exports, {**earlier, **report})
     return report
 
 

@@ -71,6 +71,11 @@ def make_schedule(name, learning_rate, total_steps, warmup):
     if not warmup:
         return schedules.CosineDecay(learning_rate, total_steps)
     warmup_steps = round(warmup * total_steps)
+    if warmup_steps >= total_steps:
+        raise ValueError(
+            f"The config's 'warmup' must leave steps to decay in. Received: {warmup} "
+            f"of {total_steps} steps; make it smaller or train for longer"
+        )
     return schedules.CosineDecay(
         learning_rate / 25,
         total_steps - warmup_steps,

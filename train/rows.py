@@ -9,6 +9,9 @@ import numpy as np
 from train.options import OVERRIDES
 from train.store import RESULT_FOLDER
 
+# What a result must hold to be sorted into a table.
+_NEEDED = {"config", "error", "images", "is_full_data", "passes", "seed"}
+
 
 class Row(NamedTuple):
     """One cell of a table with the results of its runs.
@@ -84,8 +87,13 @@ def _read(paths):
             print(f"Left out, as it is not valid JSON: {path} ({error})")
             continue
         # Others are searches, or the numbers behind a figure.
-        if "recipe" in content:
-            results[path] = content
+        if not isinstance(content, dict) or "recipe" not in content:
+            continue
+        missing = _NEEDED - content.keys()
+        if missing:
+            print(f"Left out, as it lacks {', '.join(sorted(missing))}: {path}")
+            continue
+        results[path] = content
     return results
 
 

@@ -49,8 +49,8 @@ class RunDirectory:
             return
         if self.config.exists():
             raise ValueError(
-                f"{self.path} already holds a run. Go on with it by --resume, test it "
-                "by --test-only, or choose another --run-dir."
+                f"{self.path} already holds a run. Go on with it by --resume, or "
+                "choose another --run-dir."
             )
         left = (self.checkpoint, self.history, self.model, self.result)
         names = ", ".join(path.name for path in left if path.exists())
@@ -62,8 +62,12 @@ class RunDirectory:
         self._keep_others_out()
         self.write_json(self.config, config)
 
-    def check_same(self, config):
+    def check_same(self, config, but_for=()):
         """Checks that the run here was begun with the same config.
+
+        Args:
+            config: A dict.
+            but_for: Names of entries that may differ.
 
         Raises:
             ValueError: If there is no run, another one, or one that is going on.
@@ -75,7 +79,7 @@ class RunDirectory:
             )
         self._keep_others_out()
         stored = self.read_json(self.config)
-        names = sorted(stored.keys() | config.keys())
+        names = sorted((stored.keys() | config.keys()) - set(but_for))
         differences = [
             f"{name}: {stored.get(name)!r} there, {config.get(name)!r} now"
             for name in names
@@ -152,10 +156,15 @@ class RunDirectory:
         """Reads a JSON file.
 
         Raises:
-            ValueError: If it is not valid JSON.
+            ValueError: If it is not there or not valid JSON.
         """
         try:
             return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueError(
+                f"{path} is missing. The run cannot be continued; choose another "
+                "--run-dir."
+            ) from None
         except ValueError as error:
             raise ValueError(
                 f"{path} is not valid JSON: {error}. The run cannot be continued; "

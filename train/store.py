@@ -73,6 +73,9 @@ def _check_same(path, result):
         for name in sorted(stored.get(part, {}).keys() & result.get(part, {}).keys())
         if stored[part][name] != result[part][name]
     ]
+    backends = [one.get("versions", {}).get("backend") for one in (stored, result)]
+    if backends[0] != backends[1]:
+        differences.append(f"backend: {backends[0]!r} there, {backends[1]!r} now")
     passes = len(stored["passes"]), len(result["passes"])
     if passes[0] != passes[1]:
         differences.append(f"test passes: {passes[0]} there, {passes[1]} now")

@@ -12,7 +12,7 @@ from tests.waiting import wait_for
 from train import experiment as experiments
 from train import platform
 from train.experiment import main
-from train.loading import load_model
+from train.loading import load_checkpoint, load_model
 from train.mnist import example_images, make_experiment
 from train.options import CONFIG_FOLDER
 
@@ -249,6 +249,38 @@ def test_does_not_overwrite_a_run(small_run, tmp_path, capsys):
     assert "checkpoint.keras cannot be read" in capsys.readouterr().err
 
 
+def test_a_run_of_another_backend_is_tested_and_not_gone_on_with(
+    small_run, tmp_path, capsys
+):
+    arguments = ["--variant", "cnn", *small_run, "--epochs", "1"]
+    assert train(*arguments) == 0
+    path = tmp_path / "run" / "config.json"
+    stored = json.loads(path.read_text())
+    now = stored["KERAS_BACKEND"]
+    path.write_text(json.dumps({**stored, "KERAS_BACKEND": "another"}))
+    assert train(*arguments, "--resume") == 2
+    message = f"KERAS_BACKEND: 'another' there, '{now}' now"
+    assert message in capsys.readouterr().err
+    assert train(*arguments, "--test-only") == 0
+    assert "result.json, alignment.png\n" in capsys.readouterr().out
+
+
+def test_a_model_is_loaded_without_its_optimizer(tmp_path):
+    class Optimizer(keras.optimizers.SGD):
+        """One that cannot be found again, as one of a backend that is not here."""
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(Optimizer(), "mse")
+    model.save(tmp_path / "model.keras")
+    images = np.ones((3, 2), "float32")
+    np.testing.assert_array_equal(
+        load_model(tmp_path / "model.keras").predict(images, verbose=0),
+        model.predict(images, verbose=0),
+    )
+    with pytest.raises(ValueError, match="cannot be read: .*--run-dir"):
+        load_checkpoint(tmp_path / "model.keras")
+
+
 @pytest.mark.slow
 @pytest.mark.tensorflow
 def test_runs_on_jax_without_tensorflow(small_run, tmp_path, jax_alone):
@@ -302,12 +334,13 @@ def test_goes_on_with_the_compilation_of_this_device(small_run, monkeypatch):
     arguments = ["--variant", "cnn", *small_run, "--epochs", "1"]
     assert train(*arguments) == 0
     loaded = []
+    for load in (load_checkpoint, load_model):
 
-    def load(path):
-        loaded.append(load_model(path))
-        return loaded[-1]
+        def kept(path, load=load):
+            loaded.append(load(path))
+            return loaded[-1]
 
-    monkeypatch.setattr(experiments, "load_model", load)
+        monkeypatch.setattr(experiments, load.__name__, kept)
     compiles = not platform.compiles_whole_step()
     monkeypatch.setattr(platform, "compiles_whole_step", lambda: compiles)
     assert train(*arguments, "--resume") == 0

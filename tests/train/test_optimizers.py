@@ -36,6 +36,11 @@ def test_warmup_reaches_the_peak():
     assert rate(schedule, 100) == pytest.approx(0, abs=1e-8)
 
 
+def test_a_warmup_leaves_steps_to_decay_in():
+    with pytest.raises(ValueError, match="'warmup' must leave.*0.99 of 4 steps"):
+        make_schedule("cosine", 0.1, 4, 0.99)
+
+
 def test_fifths_divide_by_ten():
     schedule = make_schedule("fifths", 0.01, 400_000, 0)
     steps = (0, 79_999, 80_001, 160_001, 240_001, 320_001, 399_999)

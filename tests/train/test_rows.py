@@ -31,6 +31,18 @@ def test_collects_seeds_of_a_recipe(folders, table):
     assert not rows["mnist-rotation-stn_c1"].is_shipped
 
 
+@pytest.mark.parametrize("damaged", ["3", "[]", '{"recipe": "laptop"}', "{"])
+def test_damaged_results_stop_no_table(folders, table, damaged, capsys):
+    runs, stored, add = folders
+    add(result("rotation", "cnn", 0, 1.5), "runs")
+    (runs / "laptop" / "damaged").mkdir(parents=True)
+    (runs / "laptop" / "damaged" / "result.json").write_text(damaged)
+    row, *_ = collect(table, "laptop", runs, stored)
+    assert row.errors.tolist() == [1.5]
+    is_named = "Left out" in capsys.readouterr().out
+    assert is_named == damaged.startswith("{")
+
+
 @pytest.mark.parametrize(
     "other",
     [

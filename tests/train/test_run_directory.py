@@ -118,6 +118,21 @@ def test_disk_full(directory):
     }
 
 
+def test_an_entry_that_may_differ(directory):
+    directory.start({"seed": 0, "KERAS_BACKEND": "jax"})
+    now = {"seed": 0, "KERAS_BACKEND": "torch"}
+    with pytest.raises(ValueError, match="KERAS_BACKEND: 'jax' there, 'torch' now"):
+        directory.check_same(now)
+    directory.check_same(now, but_for=("KERAS_BACKEND",))
+    with pytest.raises(ValueError, match="seed: 0 there, 1 now"):
+        directory.check_same({**now, "seed": 1}, but_for=("KERAS_BACKEND",))
+
+
+def test_a_file_that_is_missing(directory):
+    with pytest.raises(ValueError, match="history.json is missing.*--run-dir"):
+        directory.read_json(directory.history)
+
+
 @pytest.mark.parametrize("name", ["checkpoint", "history", "model", "result"])
 def test_remains_of_another_run_are_not_gone_on_with(directory, name):
     directory.path.mkdir()

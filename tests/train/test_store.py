@@ -69,6 +69,18 @@ def test_another_experiment_is_not_replaced(tmp_path, capsys):
     assert json.loads(path.read_text())["config"]["width"] == 0.5
 
 
+def test_another_backend_does_not_replace(tmp_path):
+    run = make_run(tmp_path / "run", "MNIST, downloaded.")
+    result = json.loads((run / "result.json").read_text())
+    result["versions"] = {"backend": "tensorflow"}
+    (run / "result.json").write_text(json.dumps(result))
+    store(run, tmp_path / "results")
+    result["versions"] = {"backend": "jax"}
+    (run / "result.json").write_text(json.dumps(result))
+    with pytest.raises(ValueError, match="backend: 'tensorflow' there, 'jax' now"):
+        store(run, tmp_path / "results")
+
+
 def test_fewer_test_passes_do_not_replace_more(tmp_path):
     run = make_run(tmp_path / "run", "MNIST, downloaded.")
     store(run, tmp_path / "results")
