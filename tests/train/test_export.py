@@ -121,13 +121,18 @@ def test_an_export_that_is_not_the_model_is_not_kept(
         run = right.load(path)
         return lambda images: run(images) + 0.01 * (len(images) == 7)
 
-    monkeypatch.setitem(export_formats.FORMATS, "savedmodel", right._replace(load=load))
+    wrong = right._replace(load=load, file="wrong")
+    monkeypatch.setitem(export_formats.FORMATS, "wrong", wrong)
     arguments = ["--variant", "cnn", *small_run, "--epochs", "1"]
-    assert train(*arguments, "--export", "savedmodel") == 2
+    assert train(*arguments, "--export", "wrong") == 2
     assert "gives other outputs than the model itself" in capsys.readouterr().err
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert "result.json" in names
-    assert not {name for name in names if "savedmodel" in name or "exports" in name}
+    assert not {name for name in names if "wrong" in name or "exports" in name}
+    # What was exported before it is kept, and said.
+    assert train(*arguments, "--test-only", "--export", "savedmodel,wrong") == 2
+    assert set(report(tmp_path / "run")) == {"savedmodel"}
+    assert not (tmp_path / "run" / "wrong").exists()
 
 
 @pytest.mark.tensorflow
