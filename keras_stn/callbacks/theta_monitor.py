@@ -83,6 +83,11 @@ class ThetaMonitor(keras.callbacks.Callback):
             # Keras does so with the first batch, which is later.
             model.build((None, *np.shape(self.images)[1:]))
         self._pose = pose(model, self.layer)
+        if not all(map(len, keras.tree.flatten(self.images))):
+            raise ValueError(
+                "`ThetaMonitor` needs at least one of its `images`. Received images "
+                f"of shape {keras.tree.map_structure(np.shape, self.images)}"
+            )
         # What is wrong with the images shall not be said after the first epoch only.
         try:
             self._predict()

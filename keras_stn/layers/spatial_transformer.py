@@ -5,6 +5,7 @@ import keras
 from keras_stn import ops, transforms
 from keras_stn.ops.arguments import (
     check_fill,
+    check_image_rank,
     coordinate_dtype,
     is_float,
     is_shape,
@@ -161,7 +162,10 @@ class SpatialTransformer(keras.layers.Layer):
         """Builds the localisation network and the layer that regresses theta."""
         if self.localization is None:
             return
-        _, features_shape = self._split(input_shape)
+        images_shape, features_shape = self._split(input_shape)
+        # Before there are variables, so that the layer can be called rightly next.
+        if images_shape is not None:
+            check_image_rank(images_shape)
         features = keras.tree.map_shape_structure(
             lambda shape: keras.KerasTensor(shape, dtype=self.compute_dtype),
             features_shape,
@@ -170,9 +174,10 @@ class SpatialTransformer(keras.layers.Layer):
             # By a call, as a layer or model may have no `build`.
             self.localization(features)
         output = self.localization.compute_output_spec(features)
-        if not isinstance(output, keras.KerasTensor):
+        if not isinstance(output, keras.KerasTensor) or not output.shape:
             raise ValueError(
-                "The localisation network must return one tensor. Received: "
+                "The localisation network must return one tensor, of shape `(batch, "
+                "...)`. Received: "
                 f"'{self.localization.name}', which returns "
                 f"{shapes_of(keras.tree.flatten(output))}. Concatenate them, or choose "
                 "one, in the network."

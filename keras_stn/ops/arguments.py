@@ -151,13 +151,7 @@ def check_width(width):
 def check_images(images):
     """Raises if `images` is not a batch of numeric images."""
     shape = known_shape(images, "images", "(batch, height, width, channels)")
-    if len(shape) != 4:
-        raise ValueError(
-            "Invalid rank of `images`. Expected 4, a batch of images of shape "
-            "`(batch, height, width, channels)`, or `(batch, channels, height, width)` "
-            f"with data_format='channels_first'. Received: images.shape={shape}. For a "
-            "single image add a batch axis: `images[None]`."
-        )
+    check_image_rank(shape)
     if any(side == 0 for side in shape[1:]):
         raise ValueError(
             "Invalid shape of `images`. Expected at least one pixel and one channel. "
@@ -170,6 +164,22 @@ def check_images(images):
             f"Received: images.dtype={dtype}. Cast the images first, for example with "
             "`keras.ops.cast(images, 'float32')`."
         )
+
+
+def check_image_rank(shape):
+    """Raises if a shape is not that of a batch of images."""
+    if len(shape) == 4:
+        return
+    cure = ""
+    if len(shape) == 3:
+        cure = " Give grey images a channel axis: `images[..., None]`."
+        if shape[0] is not None:
+            cure += " For a single image add a batch axis: `images[None]`."
+    raise ValueError(
+        "Invalid rank of `images`. Expected 4, a batch of images of shape `(batch, "
+        "height, width, channels)`, or `(batch, channels, height, width)` with "
+        f"data_format='channels_first'. Received: images.shape={tuple(shape)}.{cure}"
+    )
 
 
 def is_shape(inputs):

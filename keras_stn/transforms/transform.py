@@ -13,7 +13,8 @@ class Transform:
     A `SpatialTransformer` predicts the parameters; the family turns them into theta.
     To write one of your own, set two attributes, implement one method, and register
     the class if models with it are to be saved; arguments of the constructor go into
-    `get_config`. Two families combine with `@`: see `Composed`.
+    `get_config`. It has no variables: what is learnt belongs into the localisation
+    network. Two families combine with `@`: see `Composed`.
 
     Attributes:
         num_parameters: How many numbers describe one transform.

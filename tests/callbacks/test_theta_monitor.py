@@ -181,3 +181,14 @@ def test_one_of_several_transformers():
         fit(model)
     assert fit(model, layer="second")["theta_shift"] == [0.25, 0.25]
     assert fit(model, layer="first")["theta_shift"] == [0.5, 0.5]
+
+
+def test_no_images():
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), SpatialTransformer(layers.Flatten())]
+    )
+    model.compile("sgd", "mse")
+    images = np.zeros((4, 8, 8, 1), "float32")
+    monitor = ThetaMonitor(images[:0])
+    with pytest.raises(ValueError, match=r"at least one.*\(0, 8, 8, 1\)"):
+        model.fit(images, images, callbacks=[monitor], verbose=0)

@@ -713,3 +713,17 @@ def test_a_built_layer_reads_other_sizes():
 def test_a_fill_value_of_numpy_is_serialisable():
     layer = SpatialTransformer(fill_value=np.float32(0.5))
     assert json.dumps(layer.get_config()["fill_value"]) == "0.5"
+
+
+def test_a_call_with_images_of_another_rank_leaves_the_layer_as_it_is():
+    layer = SpatialTransformer(layers.Flatten(), data_format="channels_last")
+    images = np.ones((3, 4, 4), "float32")
+    with pytest.raises(ValueError, match=r"channel axis: `images\[..., None\]`"):
+        layer(images)
+    assert layer(images[..., None]).shape == (3, 4, 4, 1)
+
+
+def test_a_localisation_network_without_a_batch():
+    layer = SpatialTransformer(layers.Lambda(lambda images: ops.mean(images)))
+    with pytest.raises(ValueError, match=r"of shape `\(batch, ...\)`.*\(\)"):
+        layer(np.ones((3, 4, 4, 1), "float32"))

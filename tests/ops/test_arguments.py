@@ -8,6 +8,7 @@ from keras_stn import ops
 from keras_stn.ops.arguments import (
     check_choice,
     check_fill,
+    check_image_rank,
     check_images,
     check_same_batch,
     check_theta_shape,
@@ -224,3 +225,13 @@ def test_places_in_a_list_of_tensors_have_gradients(name):
     )
     assert abs(expected) > 0.1
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "has_batch_cure"), [((28, 28, 1), True), ((None, 28, 28), False)]
+)
+def test_cures_of_images_of_three_axes(shape, has_batch_cure):
+    with pytest.raises(ValueError, match=r"`images\[..., None\]`") as error:
+        check_image_rank(shape)
+    assert ("images[None]" in str(error.value)) == has_batch_cure
+    check_image_rank((2, *shape))
