@@ -171,6 +171,8 @@ def check_image_rank(shape):
     if len(shape) == 4:
         return
     cure = ""
+    if len(shape) == 2:
+        cure = " Give a single grey image both axes: `images[None, ..., None]`."
     if len(shape) == 3:
         cure = " Give grey images a channel axis: `images[..., None]`."
         if shape[0] is not None:

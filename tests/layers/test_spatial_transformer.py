@@ -724,6 +724,6 @@ def test_a_call_with_images_of_another_rank_leaves_the_layer_as_it_is():
 
 
 def test_a_localisation_network_without_a_batch():
-    layer = SpatialTransformer(layers.Lambda(lambda images: ops.mean(images)))
+    layer = SpatialTransformer(layers.Lambda(lambda images: keras.ops.mean(images)))
     with pytest.raises(ValueError, match=r"of shape `\(batch, ...\)`.*\(\)"):
         layer(np.ones((3, 4, 4, 1), "float32"))
