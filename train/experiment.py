@@ -235,7 +235,7 @@ def _train(experiment, config, model, directory, strategy, epochs):
         # Not that of the device on which it was begun.
         model.jit_compile = strategy.compiles_whole_step()
         first_epoch = epoch_of(directory.checkpoint)
-        history = directory.read_json(directory.history)[:first_epoch]
+        history = _history(directory, first_epoch)
         print(f"Resumed after epoch {first_epoch} of {epochs}.")
     data = experiment.training_data(first_epoch)
     if first_epoch < epochs:
@@ -253,6 +253,18 @@ def _train(experiment, config, model, directory, strategy, epochs):
         )
     directory.write(directory.model, model.save)
     return model, history, first_epoch < epochs
+
+
+def _history(directory, epochs):
+    """The rows of so many epochs. It may be ahead of the checkpoint, not behind."""
+    rows = directory.read_json(directory.history)[:epochs]
+    if len(rows) < epochs:
+        raise ValueError(
+            f"{directory.history} has {len(rows)} epochs and "
+            f"{directory.checkpoint.name} is from after epoch {epochs}. Delete "
+            f"{directory.path} to begin anew, or choose another --run-dir."
+        )
+    return rows
 
 
 def _callbacks(experiment, config, model, directory, strategy, history):
@@ -286,6 +298,11 @@ def _tensorboard(directory):
 
 
 def _trained(directory, experiment):
+    if not directory.config.exists():
+        raise ValueError(
+            f"{directory.path} holds no run to test. Leave --test-only out to train "
+            "one, or choose another --run-dir."
+        )
     if not directory.model.exists():
         raise ValueError(
             f"{directory.path} holds no finished run: {directory.model.name} is "

@@ -14,6 +14,7 @@ from keras_stn.datasets import TransformedMNIST, load_mnist, mnist_task
 from keras_stn.models.transformers import find_transformer
 from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.plotting import image_rows
+from train.alignment import alignment_rows
 from train.experiment import Experiment, main
 from train.fingerprint import fingerprint
 from train.options import (
@@ -40,6 +41,65 @@ _EXAMPLE_LABELS = (2, 4, 7)
 
 def make_experiment(arguments=None):
     """Reads the command line and prepares the experiment."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    check_transformer_options(options, parser, _OF_TRANSFORMER)
+    config = read_config("mnist", options, tasks=sorted(_EXAMPLES))
+    set_precision(options)
+
+    def build_model():
+        return keras_stn.models.mnist(
+            options.variant,
+            task=options.task,
+            localization=options.localization,
+            batch_norm=options.batch_norm,
+            transform=options.transform,
+            fill_mode=options.fill_mode,
+        )
+
+    # An unknown variant shall fail before the data are read.
+    localization = _localization_of(build_model())
+    whole = _load(options)
+    digits = select(
+        whole,
+        config.get("train_images"),
+        config.get("test_images"),
+        options.validation_split,
+    )
+    task = mnist_task(options.task)
+    settings = {
+        "dataset": "mnist",
+        "is_full_data": digits.complete,
+        "task": options.task,
+        "variant": options.variant,
+        "localization": localization,
+        "transform": options.transform,
+        "fill_mode": options.fill_mode,
+        "batch_norm": options.batch_norm,
+        "mixed_precision": options.mixed_precision,
+        "validation_split": options.validation_split,
+        "seed": options.seed,
+    }
+    experiment = Experiment(
+        name=_name(options, parser),
+        settings=settings,
+        source=digits.source,
+        sizes=(len(digits.x_train), len(digits.x_test)),
+        fingerprint=fingerprint(digits),
+        is_full_data=digits.complete,
+        has_few_images=not whole.complete,
+        build_model=build_model,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        error_percent=lambda logs: round(100 * (1 - logs["accuracy"]), 4),
+        training_data=_training_data(digits, task, config["batch_size"], options.seed),
+        test_data=_test_data(digits, task, options.seed),
+        draw_alignment=lambda model: draw_alignment(model, digits, task),
+    )
+    return options, config, experiment
+
+
+def _parser():
     parser = make_parser("mnist", "Train one of the paper's networks on MNIST.")
     parser.set_defaults(config="quick")
     parser.add_argument(
@@ -68,90 +128,51 @@ def make_experiment(arguments=None):
     parser.add_argument(
         "--test-passes", type=positive_int, default=10, help="fresh draws to test on"
     )
-    options = parser.parse_args(arguments)
-    check_transformer_options(options, parser, _OF_TRANSFORMER)
-    config = read_config("mnist", options, tasks=sorted(_EXAMPLES))
-    set_precision(options)
+    return parser
 
-    def build_model():
-        return keras_stn.models.mnist(
-            options.variant,
-            task=options.task,
-            localization=options.localization,
-            batch_norm=options.batch_norm,
-            transform=options.transform,
-            fill_mode=options.fill_mode,
-        )
 
-    # An unknown variant shall fail before the data are read.
-    localization = _localization_of(build_model())
+def _load(options):
     with warnings.catch_warnings():
         # The plan and the results say it themselves, and more than once.
         warnings.filterwarnings("ignore", message="NOT the full MNIST")
-        whole = load_mnist(options.data_dir)
-    digits = select(
-        whole,
-        config.get("train_images"),
-        config.get("test_images"),
-        options.validation_split,
-    )
-    task = mnist_task(options.task)
+        return load_mnist(options.data_dir)
 
-    def training_data(first_epoch):
+
+def _training_data(digits, task, batch_size, seed):
+    """Makes the training data, given the index of the first epoch."""
+
+    def make(first_epoch):
         return TransformedMNIST(
             digits.x_train,
             digits.y_train,
             task,
-            batch_size=config["batch_size"],
-            seed=options.seed,
+            batch_size=batch_size,
+            seed=seed,
             split="train",
             shuffle=True,
             drop_remainder=True,
             first_pass=first_epoch,
         )
 
-    def test_data(first_pass):
+    return make
+
+
+def _test_data(digits, task, seed):
+    """Makes the test data, given the index of the first test pass."""
+
+    def make(first_pass):
         return TransformedMNIST(
             digits.x_test,
             digits.y_test,
             task,
             batch_size=1000,  # Does not change what is measured.
-            seed=options.seed,
+            seed=seed,
             split="test",
             clutter_from=digits.x_train,
             first_pass=first_pass,
         )
 
-    settings = {
-        "dataset": "mnist",
-        "is_full_data": digits.complete,
-        "task": options.task,
-        "variant": options.variant,
-        "localization": localization,
-        "transform": options.transform,
-        "fill_mode": options.fill_mode,
-        "batch_norm": options.batch_norm,
-        "mixed_precision": options.mixed_precision,
-        "validation_split": options.validation_split,
-        "seed": options.seed,
-    }
-    experiment = Experiment(
-        name=_name(options, parser),
-        settings=settings,
-        source=digits.source,
-        sizes=(len(digits.x_train), len(digits.x_test)),
-        fingerprint=fingerprint(digits),
-        is_full_data=digits.complete,
-        has_few_images=not whole.complete,
-        build_model=build_model,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        error_percent=lambda logs: round(100 * (1 - logs["accuracy"]), 4),
-        training_data=training_data,
-        test_data=test_data,
-        draw_alignment=lambda model: draw_alignment(model, digits, task),
-    )
-    return options, config, experiment
+    return make
 
 
 def _localization_of(model):
@@ -183,9 +204,6 @@ def _name(options, parser):
 def draw_alignment(model, digits, task):
     """Draws transformed test digits above, and below what theta makes of the image.
 
-    Also where a feature map is warped, its theta is applied to the image, in the
-    image's coordinates, as in the paper's Figure 2.
-
     Args:
         model: One of the paper's networks.
         digits: What `load_mnist` returned.
@@ -195,13 +213,8 @@ def draw_alignment(model, digits, task):
         A `matplotlib.figure.Figure`.
     """
     images, _ = example_images(digits, task)
-    rows = {"input": images}
-    if model.name != "cnn":
-        theta = keras_stn.analysis.image_theta(model, images)
-        aligned = keras_stn.ops.affine_sample(images, theta, fill_mode="nearest")
-        rows["aligned"] = keras.ops.convert_to_numpy(aligned)
-    rows = {name: row * task.std + task.mean for name, row in rows.items()}
-    return image_rows(rows)
+    rows = alignment_rows(model, images)
+    return image_rows({name: row * task.std + task.mean for name, row in rows.items()})
 
 
 def example_images(digits, task):

@@ -89,7 +89,7 @@ def make_parser(dataset, description):
     add = parser.add_argument
     add(
         "--validation-split",
-        type=_fraction,
+        type=fraction,
         default=0.0,
         metavar="FRACTION",
         help="hold out so much of the training images and test on that instead of the "
@@ -248,7 +248,8 @@ def seed(text):
     return value
 
 
-def _fraction(text):
+def fraction(text):
+    """Parses a number from 0 to below 1 for argparse."""
     try:
         value = float(text)
     except ValueError:

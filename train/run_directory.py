@@ -88,8 +88,8 @@ class RunDirectory:
         if differences:
             raise ValueError(
                 f"{self.path} holds a run with other options; two experiments shall "
-                f"not be mixed. {'; '.join(differences)}. Repeat its options or choose "
-                "another --run-dir."
+                f"not be mixed. {'; '.join(differences)}. Repeat its options, choose "
+                f"another --run-dir, or delete {self.path} to begin anew."
             )
 
     def release(self):

@@ -14,6 +14,7 @@ from keras_stn.datasets import HouseNumbers, load_svhn
 from keras_stn.metrics import WholeNumberAccuracy
 from keras_stn.plotting import image_rows
 from train import platform
+from train.alignment import alignment_rows
 from train.experiment import Experiment, main
 from train.fingerprint import fingerprint
 from train.options import (
@@ -37,6 +38,70 @@ _TEST_BATCH = 200
 
 def make_experiment(arguments=None):
     """Reads the command line and prepares the experiment."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    check_transformer_options(options, parser, _OF_TRANSFORMER)
+    if options.extra and options.validation_split:
+        raise ValueError(
+            "--validation-split holds out the last training images, and with --extra "
+            "those all come from the extra half, which is easier than the test "
+            "images. Choose a recipe without --extra."
+        )
+    config = read_config("svhn", options)
+    set_precision(options)
+
+    def build_model():
+        return keras_stn.models.svhn(
+            options.variant,
+            width=options.width,
+            dropout=options.dropout,
+            localization=options.localization,
+            transform=options.transform,
+        )
+
+    build_model()  # An unknown variant shall fail before the data are read.
+    whole = _load(options)
+    numbers = select(
+        whole,
+        config.get("train_images"),
+        config.get("test_images"),
+        options.validation_split,
+    )
+
+    settings = {
+        "dataset": "svhn",
+        "is_full_data": numbers.complete,
+        "extra": options.extra,
+        "variant": options.variant,
+        "width": options.width,
+        "dropout": options.dropout,
+        "localization": None if options.variant == "cnn" else options.localization,
+        "transform": options.transform,
+        "mixed_precision": options.mixed_precision,
+        "validation_split": options.validation_split,
+        "seed": options.seed,
+    }
+    experiment = Experiment(
+        name=_name(options, parser),
+        settings=settings,
+        source=numbers.source,
+        sizes=(len(numbers.x_train), len(numbers.x_test)),
+        fingerprint=fingerprint(numbers),
+        is_full_data=numbers.complete,
+        has_few_images=not whole.complete,
+        build_model=build_model,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss_weight=float(_DIGITS),
+        metrics=[WholeNumberAccuracy()],
+        error_percent=lambda logs: round(100 * (1 - logs["whole_number_accuracy"]), 4),
+        training_data=_training_data(numbers, config["batch_size"], options.seed),
+        test_data=_test_data(numbers),
+        draw_alignment=lambda model: draw_alignment(model, numbers),
+    )
+    return options, config, experiment
+
+
+def _parser():
     parser = make_parser("svhn", "Train one of the paper's networks on house numbers.")
     has_accelerator = bool(platform.accelerators())
     parser.set_defaults(
@@ -75,50 +140,37 @@ def make_experiment(arguments=None):
     parser.add_argument(
         "--extra", action="store_true", help="train on the official extra half too"
     )
-    options = parser.parse_args(arguments)
-    check_transformer_options(options, parser, _OF_TRANSFORMER)
-    if options.extra and options.validation_split:
-        raise ValueError(
-            "--validation-split holds out the last training images, and with --extra "
-            "those all come from the extra half, which is easier than the test "
-            "images. Choose a recipe without --extra."
-        )
-    config = read_config("svhn", options)
-    set_precision(options)
+    return parser
 
-    def build_model():
-        return keras_stn.models.svhn(
-            options.variant,
-            width=options.width,
-            dropout=options.dropout,
-            localization=options.localization,
-            transform=options.transform,
-        )
 
-    build_model()  # An unknown variant shall fail before the data are read.
+def _load(options):
     with warnings.catch_warnings():
         # The plan and the results say it themselves, and more than once.
         warnings.filterwarnings("ignore", message="NOT ")
-        whole = load_svhn(options.data_dir, extra=options.extra)
-    numbers = select(
-        whole,
-        config.get("train_images"),
-        config.get("test_images"),
-        options.validation_split,
-    )
+        return load_svhn(options.data_dir, extra=options.extra)
 
-    def training_data(first_epoch):
+
+def _training_data(numbers, batch_size, seed):
+    """Makes the training data, given the index of the first epoch."""
+
+    def make(first_epoch):
         return HouseNumbers(
             numbers.x_train,
             numbers.y_train,
-            batch_size=config["batch_size"],
-            seed=options.seed,
+            batch_size=batch_size,
+            seed=seed,
             shuffle=True,
             drop_remainder=True,
             first_pass=first_epoch,
         )
 
-    def test_data(first_pass):
+    return make
+
+
+def _test_data(numbers):
+    """Makes the test data, given the index of the first test pass."""
+
+    def make(first_pass):
         return HouseNumbers(
             numbers.x_test,
             numbers.y_test,
@@ -127,37 +179,7 @@ def make_experiment(arguments=None):
             first_pass=first_pass,
         )
 
-    settings = {
-        "dataset": "svhn",
-        "is_full_data": numbers.complete,
-        "extra": options.extra,
-        "variant": options.variant,
-        "width": options.width,
-        "dropout": options.dropout,
-        "localization": None if options.variant == "cnn" else options.localization,
-        "transform": options.transform,
-        "mixed_precision": options.mixed_precision,
-        "validation_split": options.validation_split,
-        "seed": options.seed,
-    }
-    experiment = Experiment(
-        name=_name(options, parser),
-        settings=settings,
-        source=numbers.source,
-        sizes=(len(numbers.x_train), len(numbers.x_test)),
-        fingerprint=fingerprint(numbers),
-        is_full_data=numbers.complete,
-        has_few_images=not whole.complete,
-        build_model=build_model,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        loss_weight=float(_DIGITS),
-        metrics=[WholeNumberAccuracy()],
-        error_percent=lambda logs: round(100 * (1 - logs["whole_number_accuracy"]), 4),
-        training_data=training_data,
-        test_data=test_data,
-        draw_alignment=lambda model: draw_alignment(model, numbers),
-    )
-    return options, config, experiment
+    return make
 
 
 def _name(options, parser):
@@ -179,9 +201,6 @@ def _name(options, parser):
 def draw_alignment(model, numbers):
     """Draws test numbers above, and below what theta makes of the image.
 
-    Also where a feature map is warped, theta is applied to the image, in the image's
-    coordinates.
-
     Args:
         model: One of the paper's networks.
         numbers: What `load_svhn` returned.
@@ -191,23 +210,18 @@ def draw_alignment(model, numbers):
     """
     blank = 10
     lengths = np.sum(np.asarray(numbers.y_test) != blank, axis=1)
-    rows = np.concatenate(
+    examples = np.concatenate(
         [
             np.flatnonzero(lengths == length)[:_EXAMPLES_OF_A_LENGTH]
             for length in np.unique(lengths)
         ]
     )
-    data = HouseNumbers(numbers.x_test, numbers.y_test, batch_size=len(rows))
-    images, _ = data.draw(rows, None)
-    shown = {"input": images}
-    if model.name != "cnn":
-        theta = keras_stn.analysis.image_theta(model, images)
-        aligned = keras_stn.ops.affine_sample(
-            images, theta, data_format="channels_last"
-        )
-        shown["aligned"] = keras.ops.convert_to_numpy(aligned)
-    shown = {name: (row * 0.5 + 0.5).clip(0, 1) for name, row in shown.items()}
-    return image_rows(shown)
+    data = HouseNumbers(numbers.x_test, numbers.y_test, batch_size=len(examples))
+    images, _ = data.draw(examples, None)
+    rows = alignment_rows(model, images)
+    return image_rows(
+        {name: (row * 0.5 + 0.5).clip(0, 1) for name, row in rows.items()}
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import argparse
 from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.tuning import Range
 from train import mnist, svhn
-from train.options import positive_float, positive_int, seed
+from train.options import fraction, positive_float, positive_int, seed
 from train.platform import DEVICES
 from train.tuners import ALGORITHMS
 
@@ -128,7 +128,7 @@ def _parser():
     add("--train-images", type=positive_int, help="at most so many for a trial")
     add(
         "--validation-split",
-        type=_fraction,
+        type=fraction,
         default=0.1,
         help="part of the training set that trials are judged on",
     )
@@ -144,22 +144,22 @@ def _parser():
     add("--variant", nargs="+", choices=variants, help="without the X")
     add("--depth", nargs="+", type=int, help="X")
     add("--localization", nargs="+", help="the localisation network")
-    add("--localization-width", nargs="+", type=_number, help="times its units")
+    add(
+        "--localization-width", nargs="+", type=_number_or_range, help="times its units"
+    )
     add("--transform", nargs="+", help="the family of transforms")
     add("--fill-mode", nargs="+", choices=FILL_MODES, help="beyond the edges")
-    add("--learning-rate", nargs="+", type=_number, help="its peak")
-    add("--localization-lr-multiplier", nargs="+", type=_number, help="relative to it")
+    add("--learning-rate", nargs="+", type=_number_or_range, help="its peak")
+    add(
+        "--localization-lr-multiplier",
+        nargs="+",
+        type=_number_or_range,
+        help="relative to it",
+    )
     return parser
 
 
-def _fraction(text):
-    value = positive_float(text)
-    if value >= 1:
-        raise argparse.ArgumentTypeError(f"expected less than 1, got {text!r}")
-    return value
-
-
-def _number(text):
+def _number_or_range(text):
     """A number, or two with a colon between them for a range."""
     ends = [positive_float(end) for end in text.split(":")]
     if len(ends) > 2:

@@ -223,7 +223,7 @@ def test_nan_stops_the_run_and_says_why(small_run, tmp_path, capsys):
         (["--data-dir", "/no/such/folder"], "/no/such/folder"),
         (["--batch-size", "1000"], "at most the number of training images, 200"),
         (["--resume"], "holds no run to go on with"),
-        (["--test-only"], "holds no finished run"),
+        (["--test-only"], "holds no run to test. Leave --test-only out"),
         (["--localization", "cnn"], "does not fit an input"),
         (
             ["--variant", "cnn", "--localization", "fcn", "--fill-mode", "constant"],
@@ -244,6 +244,12 @@ def test_does_not_overwrite_a_run(small_run, tmp_path, capsys):
     assert "already holds a run" in capsys.readouterr().err
     assert train(*arguments, "--resume", "--seed", "1") == 2
     assert "seed: 0 there, 1 now" in capsys.readouterr().err
+    (tmp_path / "run" / "model.keras").unlink()
+    assert train(*arguments, "--test-only") == 2
+    assert "holds no finished run" in capsys.readouterr().err
+    (tmp_path / "run" / "history.json").write_text("[]")
+    assert train(*arguments, "--resume") == 2
+    assert "history.json has 0 epochs" in capsys.readouterr().err
     (tmp_path / "run" / "checkpoint.keras").write_bytes(b"broken")
     assert train(*arguments, "--resume") == 2
     assert "checkpoint.keras cannot be read" in capsys.readouterr().err

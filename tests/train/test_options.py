@@ -2,6 +2,7 @@ import pytest
 
 from train.options import (
     config_names,
+    fraction,
     make_parser,
     positive_float,
     read_config,
@@ -115,6 +116,12 @@ def test_rejects_broken_configs(tmp_path, text, message):
 def test_positive_float_rejects(text):
     with pytest.raises(Exception, match="expected a positive number"):
         positive_float(text)
+
+
+@pytest.mark.parametrize("text", ["1", "-0.1", "nan", "half"])
+def test_fraction_rejects(text):
+    with pytest.raises(Exception, match="expected a number from 0 to below 1"):
+        fraction(text)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ def directory(tmp_path):
 def test_start_and_check(directory):
     directory.start({"epochs": 3, "seed": 0})
     directory.check_same({"seed": 0, "epochs": 3})
-    with pytest.raises(ValueError, match="epochs: 3 there, 4 now"):
+    with pytest.raises(
+        ValueError, match="epochs: 3 there, 4 now.*or delete .*run to begin"
+    ):
         directory.check_same({"seed": 0, "epochs": 4})
     with pytest.raises(ValueError, match="already holds a run.*--resume"):
         directory.start({"epochs": 3, "seed": 0})

@@ -1,11 +1,8 @@
 """The paper's figure 2: what the transformers make of digits."""
 
-import keras
-
-from keras_stn.analysis import image_theta
 from keras_stn.datasets import mnist_task
-from keras_stn.ops import affine_sample
 from keras_stn.plotting import image_rows
+from train.alignment import align
 from train.figures.picture import with_transformer, write_picture
 from train.mnist import example_images
 from train.table import title_of
@@ -38,9 +35,7 @@ def figure2(models, digits, path):
         rows[_WORDS[name]] = images * task.std + task.mean
         numbers[name] = {"applied": applied.tolist(), "theta": {}}
         for variant, model in variants.items():
-            theta = image_theta(model, images)
-            aligned = affine_sample(images, theta, fill_mode="nearest")
-            aligned = keras.ops.convert_to_numpy(aligned)
+            aligned, theta = align(model, images)
             label = f"{_WORDS[name]},\n{title_of(variant)}"
             rows[label] = aligned * task.std + task.mean
             numbers[name]["theta"][variant] = theta.round(4).tolist()

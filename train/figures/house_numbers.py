@@ -1,12 +1,10 @@
 """House numbers before and after alignment, network by network."""
 
-import keras
 import numpy as np
 
-from keras_stn.analysis import image_theta
 from keras_stn.datasets import HouseNumbers, render_numbers
-from keras_stn.ops import affine_sample
 from keras_stn.plotting import image_rows
+from train.alignment import align
 from train.figures.picture import write_picture
 from train.table import title_of
 
@@ -36,9 +34,7 @@ def house_numbers(models, path):
     for (_, variant), model in sorted(models.items(), key=lambda item: item[0]):
         if variant == "cnn":
             continue
-        theta = image_theta(model, images)
-        aligned = affine_sample(images, theta, data_format="channels_last")
-        rows[title_of(variant)] = keras.ops.convert_to_numpy(aligned)
+        rows[title_of(variant)], theta = align(model, images)
         numbers[variant] = theta.round(4).tolist()
     shown = {name: (row * 0.5 + 0.5).clip(0, 1) for name, row in rows.items()}
     write_picture(image_rows(shown), path)
