@@ -52,7 +52,7 @@ def splice(
     Returns:
         A functional `keras.Model`. The transformer is named `spatial_transformer`, and
         the copies of blocks that only the localisation uses have names that start with
-        `localization`.
+        `localization`. A `Lambda`, which has no weights, is not copied.
 
     Raises:
         ValueError: If the variant is unknown, X exceeds the number of blocks, the
@@ -195,6 +195,9 @@ def _fresh_copies(blocks):
 
 def _fresh_copy(layer):
     """A layer of the same kind with its own, separately initialised weights."""
+    if isinstance(layer, keras.layers.Lambda):
+        # It has none, and Keras does not rebuild Python code that it has to trust.
+        return layer
     config = _with_other_seeds(layer.get_config())
     return type(layer).from_config({**config, "name": f"localization_{layer.name}"})
 

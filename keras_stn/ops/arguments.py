@@ -51,8 +51,12 @@ def check_theta_shape(shape):
     if shape[1:] not in ((2, 3), (6,)) or len(shape) < 2:
         raise ValueError(
             "Invalid shape of `theta`. Expected `(batch, 2, 3)` or `(batch, 6)`, one "
-            f"affine matrix for each image. Received: theta.shape={shape}. For a "
-            "single matrix add a batch axis: `theta[None]`."
+            f"affine matrix for each image. Received: theta.shape={shape}. "
+            + (
+                "Make it known: `keras.Input((6,))`, or `theta.set_shape((None, 6))`."
+                if None in shape[1:]
+                else "For a single matrix add a batch axis: `theta[None]`."
+            )
         )
 
 

@@ -87,7 +87,13 @@ class Transform:
             )
         if not is_float(parameters):
             parameters = ops.cast(parameters, keras.config.floatx())
-        theta = ops.convert_to_tensor(self.compute_theta(parameters))
+        theta = self.compute_theta(parameters)
+        if theta is None:
+            raise ValueError(
+                f"`compute_theta` of {type(self).__name__} must return theta of shape "
+                "`(batch, 2, 3)`. Received: None. Its `return` may be missing."
+            )
+        theta = ops.convert_to_tensor(theta)
         if tuple(theta.shape[1:]) not in ((2, 3), (6,)):
             raise ValueError(
                 f"`compute_theta` of {type(self).__name__} must return theta of shape "

@@ -80,3 +80,24 @@ def test_compiled_in_parts():
         assert "stablehlo" in lowered.as_text()
     else:
         assert function is scaled
+
+
+@pytest.mark.tensorflow
+def test_checks_of_numerics_where_functions_run_eagerly():
+    """As the README says of `tf.debugging.enable_check_numerics`."""
+    import tensorflow as tf
+
+    @compiled()
+    def inverse(images):
+        return 1 / images
+
+    tf.debugging.enable_check_numerics()
+    tf.config.run_functions_eagerly(True)
+    try:
+        np.testing.assert_array_equal(inverse(tf.constant([2.0])), [0.5])
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Inf"):
+            inverse(tf.constant([0.0]))
+    finally:
+        tf.config.run_functions_eagerly(False)
+        tf.debugging.disable_check_numerics()
+    np.testing.assert_array_equal(inverse(tf.constant([0.0])), [np.inf])

@@ -184,6 +184,19 @@ def test_dl_copies_are_initialised_separately():
         assert np.abs(copy - original).max() > 1e-3
 
 
+def test_dl_with_a_lambda():
+    """Keras would not make another of its config, as it is Python code."""
+    blocks = [[layers.Conv2D(4, 3, name="conv"), layers.Lambda(lambda x: 2 * x)]]
+    head = [layers.Flatten(), layers.Dense(2)]
+    model = splice(SHAPE, blocks, head, "stn_dl1", localization=layers.Dense(3))
+    assert "conv" in [layer.name for layer in model.layers]
+    features = model.get_layer("spatial_transformer").input[1]
+    copied = model.get_layer("localization_conv").output
+    both = keras.Model(model.inputs, [features, copied])
+    seen, once = both.predict(np.random.rand(2, *SHAPE), verbose=0)
+    np.testing.assert_allclose(seen, 2 * once, rtol=1e-6)
+
+
 def test_downsample():
     transformer = classifier("stn_sl1", downsample=2).get_layer("spatial_transformer")
     assert transformer.output.shape[1:] == (8, 8, 1)

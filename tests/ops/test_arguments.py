@@ -45,6 +45,12 @@ def test_wrong_shape_of_theta(shape):
         check_theta_shape(shape)
 
 
+@pytest.mark.parametrize("shape", [(None, None), (None, None, 3)])
+def test_unknown_shape_of_theta(shape):
+    with pytest.raises(ValueError, match=r"theta\.shape=\(None, .*`theta\.set_shape"):
+        check_theta_shape(shape)
+
+
 @pytest.mark.parametrize("shape", [(None, 2, 3), (None, 6), (0, 6)])
 def test_right_shape_of_theta(shape):
     check_theta_shape(shape)

@@ -113,6 +113,9 @@ def test_names_the_family_that_returns_something_else():
     short = Returning(lambda parameters: parameters[:, :2])
     with pytest.raises(ValueError, match=r"of Returning must.*Received: \(1, 2\)"):
         short([[1, 2, 3, 4, 5, 6]])
+    nothing = Returning(lambda parameters: None)
+    with pytest.raises(ValueError, match=r"of Returning must.*None. Its `return`"):
+        nothing([[1, 2, 3, 4, 5, 6]])
 
 
 def test_numbers_of_numpy():
