@@ -2,6 +2,8 @@
 
 import keras
 
+import keras_stn  # noqa: F401 - So that Keras finds its layers.
+
 
 def load_model(path):
     """Loads the model of a finished run, on any backend.

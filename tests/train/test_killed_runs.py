@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.waiting import wait_for
+from train.loading import load_model
 
 KILLS = 20
 EPOCHS = 40
@@ -60,7 +61,7 @@ def test_killed_twenty_times(small_run, tmp_path):
     assert kills == KILLS
     print(f"killed {kills} times, {while_saving} of them while a file was written")
 
-    models = [keras.saving.load_model(path / "model.keras") for path in (whole, killed)]
+    models = [load_model(path / "model.keras") for path in (whole, killed)]
     for expected, found in zip(*(model.weights for model in models), strict=True):
         np.testing.assert_array_equal(
             keras.ops.convert_to_numpy(found), keras.ops.convert_to_numpy(expected)
