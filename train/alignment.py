@@ -31,6 +31,7 @@ def align(model, images):
         images,
         theta,
         fill_mode=transformer.fill_mode,
+        fill_value=transformer.fill_value,
         data_format=transformer.data_format,
     )
     return keras.ops.convert_to_numpy(aligned), theta

@@ -67,7 +67,6 @@ def make_experiment(arguments=None):
         config.get("test_images"),
         options.validation_split,
     )
-
     settings = {
         "dataset": "svhn",
         "is_full_data": numbers.complete,
