@@ -20,6 +20,7 @@ from train.callbacks import (
 from train.export import check_exportable, export
 from train.failures import exit_status
 from train.feeding import feed
+from train.fingerprint import fingerprint
 from train.loading import load_checkpoint, load_model
 from train.optimizers import make_optimizer
 from train.run_directory import RunDirectory
@@ -39,10 +40,7 @@ class Experiment:
     Attributes:
         name: Name of the run, also that of its folder.
         settings: All that identifies the run beside the config, for `config.json`.
-        source: Where the data came from, one sentence.
-        sizes: Number of training and of test images.
-        fingerprint: Tells the data from others: see `train.fingerprint`.
-        is_full_data: False if the data are a part of the data set or a stand-in.
+        data: What `select` returned: all the images that training and tests are of.
         has_few_images: Whether the config's `sample_epochs` is the length, for lack of
             the data set.
         build_model: Makes the model, not compiled.
@@ -57,10 +55,7 @@ class Experiment:
 
     name: str
     settings: dict
-    source: str
-    sizes: tuple[int, int]
-    fingerprint: str
-    is_full_data: bool
+    data: Any
     has_few_images: bool
     build_model: Callable[[], keras.Model]
     loss: Any
@@ -70,6 +65,11 @@ class Experiment:
     test_data: Callable[[int], keras.utils.PyDataset]
     draw_alignment: Callable[[keras.Model], Any]
     loss_weight: float = 1.0
+
+    @property
+    def sizes(self):
+        """Number of training and of test images."""
+        return len(self.data.x_train), len(self.data.x_test)
 
     def new_metrics(self):
         """The metrics anew: without a state, their variables made here and now.
@@ -131,14 +131,14 @@ def run(experiment, config, options):
 
 
 def _run(experiment, config, options, directory, strategy):
-    identity = {**config, **experiment.settings, "data": experiment.fingerprint}
+    identity = {**config, **experiment.settings, "data": fingerprint(experiment.data)}
     # A checkpoint's optimiser is of one backend, and so is what a result says.
     identity[_BACKEND] = keras.config.backend()
     if options.test_only:
         model, history = _trained(directory, experiment)
         has_trained = False
         directory.check_same(identity, but_for=(_BACKEND,))
-        print(f"Testing {directory.model}\nData      {experiment.source}")
+        print(f"Testing {directory.model}\nData      {experiment.data.source}")
     else:
         keras.utils.set_random_seed(options.seed)
         steps, epochs = _length(experiment, config)
@@ -257,7 +257,8 @@ def _train(experiment, config, model, directory, strategy, epochs):
 
 def _history(directory, epochs):
     """The rows of so many epochs. It may be ahead of the checkpoint, not behind."""
-    rows = directory.read_json(directory.history)[:epochs]
+    rows = directory.read_json(directory.history)
+    rows = rows[:epochs] if isinstance(rows, list) else []
     if len(rows) < epochs:
         raise ValueError(
             f"{directory.history} has {len(rows)} epochs and "

@@ -16,7 +16,6 @@ from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.plotting import image_rows
 from train.alignment import alignment_rows
 from train.experiment import Experiment, main
-from train.fingerprint import fingerprint
 from train.options import (
     check_transformer_options,
     make_parser,
@@ -83,10 +82,7 @@ def make_experiment(arguments=None):
     experiment = Experiment(
         name=_name(options, parser),
         settings=settings,
-        source=digits.source,
-        sizes=(len(digits.x_train), len(digits.x_test)),
-        fingerprint=fingerprint(digits),
-        is_full_data=digits.complete,
+        data=digits,
         has_few_images=not whole.complete,
         build_model=build_model,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

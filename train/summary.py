@@ -34,7 +34,8 @@ def print_plan(experiment, config, model, directory, strategy, steps, epochs):
         "device": platform.device_name(),
         "strategy": str(strategy),
         "XLA": strategy.compiled_parts(),
-        "data": f"{train:,} training and {test:,} test images. {experiment.source}",
+        "data": f"{train:,} training and {test:,} test images. "
+        f"{experiment.data.source}",
         "model": f"{model.name}, {model.count_params():,} parameters"
         + (f", {localization:,} of them to predict theta" if localization else ""),
         "training": f"{epochs} epochs of {steps} steps, batch {config['batch_size']}, "
@@ -46,7 +47,7 @@ def print_plan(experiment, config, model, directory, strategy, steps, epochs):
     }
     for name, text in lines.items():
         print(f"{name:<10}{text}")
-    if not experiment.is_full_data:
+    if not experiment.data.complete:
         print("NOTE      This is not the full data set; expect a higher error.")
     print(flush=True)
 
@@ -76,8 +77,8 @@ def describe_result(experiment, config, options, model, history, passes, strateg
         "parameters": model.count_params(),
         "minutes": sum(row["seconds"] for row in history) / 60,
         "epochs": len(history),
-        "data": experiment.source,
-        "is_full_data": experiment.is_full_data,
+        "data": experiment.data.source,
+        "is_full_data": experiment.data.complete,
         "images": dict(zip(("train", "test"), experiment.sizes, strict=True)),
         "device": platform.device_name(),
         "strategy": str(strategy),

@@ -16,7 +16,6 @@ from keras_stn.plotting import image_rows
 from train import platform
 from train.alignment import alignment_rows
 from train.experiment import Experiment, main
-from train.fingerprint import fingerprint
 from train.options import (
     check_transformer_options,
     make_parser,
@@ -83,10 +82,7 @@ def make_experiment(arguments=None):
     experiment = Experiment(
         name=_name(options, parser),
         settings=settings,
-        source=numbers.source,
-        sizes=(len(numbers.x_train), len(numbers.x_test)),
-        fingerprint=fingerprint(numbers),
-        is_full_data=numbers.complete,
+        data=numbers,
         has_few_images=not whole.complete,
         build_model=build_model,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

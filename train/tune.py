@@ -18,6 +18,7 @@ from train import experiment as experiments
 from train import mnist, platform, svhn
 from train.classifier import Classifier
 from train.failures import exit_status
+from train.fingerprint import fingerprint
 from train.run_directory import RunDirectory
 from train.trial_data import mnist_data, svhn_data
 from train.trial_table import best_choices, format_table, trial_rows
@@ -127,7 +128,7 @@ def _identity(options, config, data, experiment):
         **{name: getattr(options, name) for name in names},
         "config": config,
         "mixed_precision": options.mixed_precision,
-        "data": experiment.fingerprint,
+        "data": fingerprint(experiment.data),
         "training_images": len(data.training_rows),
         "validation_images": len(data.validation_rows),
         # As it is read from JSON, where tuples are lists.
@@ -267,12 +268,12 @@ def _print_plan(options, experiment, data, epochs, directory):
         "device": platform.device_name(),
         "data": f"{len(data.training_rows):,} images to train on and "
         f"{len(data.validation_rows):,} others of the training set to validate on. "
-        f"{experiment.source}",
+        f"{experiment.data.source}",
         "results": str(directory.path),
     }
     for name, text in lines.items():
         print(f"{name:<10}{text}")
-    if not experiment.is_full_data:
+    if not experiment.data.complete:
         print("NOTE      This is not the full data set; expect a higher error.")
     if role() == "chief":
         print("NOTE      This is the chief: it waits for workers and runs no trial.")

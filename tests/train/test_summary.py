@@ -17,9 +17,8 @@ def experiment():
     return types.SimpleNamespace(
         name="a-run",
         settings={"variant": "stn_c1"},
-        source="Some digits.",
+        data=types.SimpleNamespace(source="Some digits.", complete=False),
         sizes=(12_000, 1_000),
-        is_full_data=False,
     )
 
 
@@ -56,7 +55,7 @@ def test_the_plan_says_what_will_be_trained(experiment, strategy, capsys):
 
 
 def test_the_plan_is_silent_on_what_there_is_not(experiment, strategy, capsys):
-    experiment.is_full_data = True
+    experiment.data.complete = True
     config = {**CONFIG, "localization_lr_multiplier": 1.0}
     directory = types.SimpleNamespace(path="runs/a-run")
     print_plan(experiment, config, mnist("cnn"), directory, strategy, 240, 7)
