@@ -21,7 +21,7 @@ class AlignmentGap(NamedTuple):
         feature_warp: float64 array of shape `(transforms,)`, after the features were
             warped back: 0 would be an aligned feature map, 1 is as far as nothing.
         input_warp: The same after the image was warped back instead: the floor that
-            interpolation sets.
+            interpolation sets, and at the image's borders padding and fill.
     """
 
     feature_warp: Any
@@ -29,7 +29,14 @@ class AlignmentGap(NamedTuple):
 
 
 def alignment_gap(
-    model, layer, images, theta, stride=None, fill_mode="constant", batch_size=256
+    model,
+    layer,
+    images,
+    theta,
+    stride=None,
+    fill_mode="constant",
+    batch_size=256,
+    margin=0,
 ):
     """Measures whether warping a feature map undoes a transform of the image.
 
@@ -60,6 +67,10 @@ def alignment_gap(
             is taken to keep its places.
         fill_mode: The images, and the feature map, beyond their edges.
         batch_size: Images that the model sees at once.
+        margin: Pixels of the image: places nearer to an edge than that do not count.
+            With 0 all do whose centre stays within the frame, also where padding or
+            `fill_mode` reaches into what they see, so that borders enter both gaps.
+            Half the side of the receptive field leaves out what borders do.
 
     Returns:
         An `AlignmentGap`.
@@ -67,9 +78,9 @@ def alignment_gap(
     Raises:
         ValueError: If the layer has no feature map or more than one, it needs other
             inputs than the image, images or theta do not have the shape above, a warp
-            cannot be undone, the stride is needed and missing, a transform
-            leaves no place of the feature map within the frame, or the features are
-            zero there.
+            cannot be undone, the stride is needed and missing, the margin is negative,
+            a transform leaves no place of the feature map within the frame, or the
+            features are zero there.
 
     Example:
 
@@ -88,7 +99,7 @@ def alignment_gap(
     """
     theta, inverses = check_transforms(theta)
     images = np.asarray(images, np.float32)
-    feature_map = FeatureMap(model, layer, images.shape, stride, batch_size)
+    feature_map = FeatureMap(model, layer, images.shape, stride, batch_size, margin)
 
     def warp(inputs, matrix):
         matrix = np.broadcast_to(matrix, (len(inputs), 2, 3))

@@ -56,6 +56,7 @@ def best_feature_warp(
     fill_mode="constant",
     steps=60,
     batch_size=256,
+    margin=0,
 ):
     """Searches for each image the warp that best aligns its feature map.
 
@@ -98,6 +99,7 @@ def best_feature_warp(
         fill_mode: The images, and the feature map, beyond their edges.
         steps: Steps of Adam from each start. 0 takes the best start.
         batch_size: Images that the model sees at once.
+        margin: As in `alignment_gap`: pixels along the edges that do not count.
 
     Returns:
         A `BestFeatureWarp`.
@@ -127,7 +129,7 @@ def best_feature_warp(
     steps = check_whole("steps", steps, 0)
     theta, inverses = check_transforms(theta)
     images = np.asarray(images, np.float32)
-    feature_map = FeatureMap(model, layer, images.shape, stride, batch_size)
+    feature_map = FeatureMap(model, layer, images.shape, stride, batch_size, margin)
     features = feature_map.encode(images)
     score = scoring(feature_map, fill_mode)
     step = _step(family, score)

@@ -32,17 +32,20 @@ class FeatureMap:
             one `(vertical, horizontal)`, if the centres of both agree. By default both
             are found from the layers.
         batch_size: Images that the model sees at once.
+        margin: Pixels of the image: places nearer to an edge than that do not count.
 
     Attributes:
         name: Name of the layer, or `"image"`.
 
     Raises:
         ValueError: If the layer has no feature map, it is computed from more than the
-            image, the images do not fit the model, or it is not known where in the
-            image its places lie.
+            image, the images do not fit the model, it is not known where in the
+            image its places lie, or the margin is negative.
     """
 
-    def __init__(self, model, layer, image_shape, stride=None, batch_size=256):
+    def __init__(
+        self, model, layer, image_shape, stride=None, batch_size=256, margin=0
+    ):
         self.batch_size = check_whole("batch_size", batch_size, 1)
         tensor, self.name = layer_output(model, layer)
         source = image_input(model, tensor, image_shape)
@@ -74,6 +77,7 @@ class FeatureMap:
         # The frame of the map in normalised coordinates of the image.
         self._half = step * map_sides / sides
         self._middle = (2 * first + step * (map_sides - 1) + 1) / sides - 1
+        self._counts = _away_from_edges(first, step, map_sides, sides, margin)
 
     def encode(self, images):
         """Computes the features: from and to NumPy arrays."""
@@ -112,14 +116,17 @@ class FeatureMap:
             ValueError: If no place does.
         """
         is_last = keras.config.image_data_format() == "channels_last"
-        seen = np.ones((1, *self.size, 1) if is_last else (1, 1, *self.size))
+        seen = counts = (
+            self._counts[None, ..., None] if is_last else self._counts[None, None]
+        )
         for one in (theta, inverse):
             warped = affine_sample(seen.astype(np.float32), self.to_map(one[None]))
-            seen = ops.convert_to_numpy(warped) > _SEEN
+            seen = counts & (ops.convert_to_numpy(warped) > _SEEN)
         if not seen.any():
             raise ValueError(
                 "Received a transform after which no place of the feature map is left "
-                f"within the frame: theta={theta.tolist()}. Take a smaller one."
+                f"within the frame: theta={theta.tolist()}. Take a smaller one, or a "
+                "smaller margin."
             )
         return seen.astype(np.float32)
 
@@ -195,6 +202,29 @@ def _step(stride):
             f"(vertical, horizontal). Received: stride={stride!r}"
         )
     return step
+
+
+def _away_from_edges(first, step, map_sides, sides, margin):
+    """Which places are so many pixels from the image's edges, `(height, width)`."""
+    is_number = isinstance(margin, int | float | np.number)
+    if not is_number or isinstance(margin, bool) or not 0 <= margin < math.inf:
+        raise ValueError(
+            "`margin` must be a number of pixels, at least 0. "
+            f"Received: margin={margin!r}"
+        )
+    columns, rows = (
+        (start + stride * np.arange(count) + 0.5, side)
+        for start, stride, count, side in zip(
+            first, step, map_sides, sides, strict=True
+        )
+    )
+    if not margin:
+        # Also those whose centre lies beyond an edge, as after padding.
+        return np.ones((len(rows[0]), len(columns[0])), bool)
+    column, row = (
+        np.minimum(centre, side - centre) >= margin for centre, side in (columns, rows)
+    )
+    return row[:, None] & column
 
 
 def _change_frame(theta, half, middle):

@@ -51,6 +51,7 @@ def gap_by_depth(
     stride=None,
     steps=60,
     batch_size=256,
+    margin=0,
 ):
     """Measures the alignment gap at several depths of a model.
 
@@ -68,6 +69,7 @@ def gap_by_depth(
         stride: As in `alignment_gap`: needed only where a layer is not known.
         steps: Steps of the search from each start, as in `best_feature_warp`.
         batch_size: Images that the model sees at once.
+        margin: As in `alignment_gap`: pixels along the edges that do not count.
 
     Returns:
         A `GapByDepth`.
@@ -104,7 +106,12 @@ def gap_by_depth(
             "places, that `feature_layers` finds. Build it with an `Input` of the size "
             "of the images, or name layers."
         )
-    shared = {"fill_mode": fill_mode, "stride": stride, "batch_size": batch_size}
+    shared = {
+        "fill_mode": fill_mode,
+        "stride": stride,
+        "batch_size": batch_size,
+        "margin": margin,
+    }
     gaps = [alignment_gap(model, layer, images, theta, **shared) for layer in layers]
     best = None
     if search:

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_stn import ops
 from keras_stn.analysis.feature_map import FeatureMap
+from keras_stn.analysis.places_in_image import check_data_format
 from keras_stn.models import pose
 from keras_stn.models.calls import first_call, inputs_of
 from keras_stn.models.transformers import find_transformer
@@ -33,8 +34,9 @@ def image_theta(model, images, layer=None, stride=None, batch_size=256):
         float32 array of shape `(batch, 2, 3)`.
 
     Raises:
-        ValueError: If the model has no transformer, or several and `layer` is None, or
-            it is not known where in the image the places of the map lie.
+        ValueError: If the model has no transformer, or several and `layer` is None, its
+            inputs are not all there, or it is not known where in the image the places
+            of the map lie.
 
     Example:
 
@@ -49,13 +51,13 @@ def image_theta(model, images, layer=None, stride=None, batch_size=256):
     """
     predictor = pose(model, layer)
     transformer = find_transformer(model, layer)
+    check_data_format(transformer)
     warped, _ = first_call(model, transformer)
     warped = warped[0] if isinstance(warped, list | tuple) else warped
     if len(model.inputs) == 1 and not isinstance(images, dict):
         images = np.asarray(images)
-    # The image among several inputs.
     first, *_ = inputs_of(model, warped)
-    shape = np.shape(keras.tree.flatten(images)[first])
+    shape = np.shape(_input(model, images, first))
     feature_map = FeatureMap(model, warped, shape, stride, batch_size)
     theta = predictor.predict(images, batch_size=batch_size, verbose=0)
     if transformer.align_corners:
@@ -63,3 +65,18 @@ def image_theta(model, images, layer=None, stride=None, batch_size=256):
         in_pixels = ops.theta_to_pixels(theta, *sizes, align_corners=True)
         theta = ops.theta_from_pixels(in_pixels, *sizes)
     return keras.ops.convert_to_numpy(feature_map.to_image(theta))
+
+
+def _input(model, inputs, index):
+    """What the model is given for one of its inputs: the image among several."""
+    names = [one.name for one in model.inputs]
+    found = keras.tree.flatten(inputs)
+    if isinstance(inputs, dict) and set(names) <= set(inputs):
+        # Flattened they are in the order of their names, which need not be the model's.
+        found = [inputs[name] for name in names]
+    if len(found) != len(names):
+        raise ValueError(
+            f"Expected all inputs of the model '{model.name}': {', '.join(names)}. "
+            f"Received {sorted(inputs) if isinstance(inputs, dict) else len(found)}."
+        )
+    return found[index]

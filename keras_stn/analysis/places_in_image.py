@@ -51,7 +51,7 @@ def places_in_image(inputs, output):
 
     Raises:
         ValueError: If on the way a layer changes the size of the map in a way that is
-            not known here.
+            not known here, or has another data format than Keras.
     """
     places = Places(np.zeros(2), np.ones(2))
     for operation, size, new_size in _path(inputs, output):
@@ -63,6 +63,17 @@ def map_size(shape):
     """`(height, width)` of images or maps, in Keras' image data format."""
     is_last = keras.config.image_data_format() == "channels_last"
     return tuple(shape[1:3] if is_last else shape[2:4])
+
+
+def check_data_format(layer):
+    """Raises if a layer has another data format than Keras, in which sizes are read."""
+    own, general = getattr(layer, "data_format", None), keras.config.image_data_format()
+    if own not in (None, general):
+        raise ValueError(
+            f"The layer '{layer.name}' has data_format='{own}', and Keras' image data "
+            f"format is '{general}', in which the sizes of maps are read here. Make it "
+            f"the same: `keras.config.set_image_data_format('{own}')`."
+        )
 
 
 def _path(inputs, output):
@@ -93,6 +104,7 @@ def _path(inputs, output):
 
 
 def _after(places, operation, size, new_size):
+    check_data_format(operation)
     first, step = places
     size, new_size = np.array(size[::-1]), np.array(new_size[::-1])
     if getattr(operation, "align_corners", False) and np.all(new_size > 1):

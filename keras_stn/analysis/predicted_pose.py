@@ -4,9 +4,10 @@ import keras
 import numpy as np
 
 from keras_stn.ops.arguments import standardize_size
+from keras_stn.transforms.transform import check_positive
 
 
-def predicted_angle(theta):
+def predicted_angle(theta, aspect_ratio=1.0):
     """The angle by which a theta takes an image to be turned.
 
     That of the rotation nearest to the linear part, with the sign of the paper's
@@ -14,11 +15,14 @@ def predicted_angle(theta):
     what was applied.
 
     ```
-    -atan2(t01 - t10, t00 + t11)
+    -atan2(t01 * aspect_ratio - t10 / aspect_ratio, t00 + t11)
     ```
 
     Args:
         theta: Array of shape `(batch, 2, 3)` or `(batch, 6)`.
+        aspect_ratio: Width over height of the images, as the families of
+            `keras_stn.transforms` take it: normalised coordinates stretch the shorter
+            side of an image that is not square.
 
     Returns:
         float64 array of shape `(batch,)`, degrees in [-180, 180]. A transformer that
@@ -27,7 +31,7 @@ def predicted_angle(theta):
         period of 360, and note that a line through them (`deming_fit`) means nothing.
 
     Raises:
-        ValueError: If the shape is not as above.
+        ValueError: If the shape is not as above, or the ratio is not a positive number.
 
     Example:
 
@@ -39,10 +43,10 @@ def predicted_angle(theta):
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), figure 3
     """
     theta = _as_matrices(theta)
+    ratio = check_positive("aspect_ratio", aspect_ratio)
     # t10 - t01, as the negative of a zero would turn half a turn into -180 degrees.
-    return np.rad2deg(
-        np.arctan2(theta[:, 1, 0] - theta[:, 0, 1], theta[:, 0, 0] + theta[:, 1, 1])
-    )
+    sine = theta[:, 1, 0] / ratio - theta[:, 0, 1] * ratio
+    return np.rad2deg(np.arctan2(sine, theta[:, 0, 0] + theta[:, 1, 1]))
 
 
 def predicted_shift(theta, size):

@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_stn import ops
 from keras_stn.models import pose
+from keras_stn.models.calls import first_call
+from keras_stn.models.transformers import find_transformer
 from keras_stn.ops.arguments import standardize_theta
 
 # Points along each side of the grid that stands for the output when counting how much
@@ -28,7 +30,8 @@ class ThetaMonitor(keras.callbacks.Callback):
     - `theta_scale`: the mean of `sqrt(abs(det))`, the side of the region that is read
         relative to the image's.
     - `theta_shift`: the mean length of the shift; 1 is half a side.
-    - `theta_angle`: the mean direction of the predicted angles, in degrees.
+    - `theta_angle`: the mean direction of the predicted angles, in degrees; where the
+        size of what is warped is unknown it is taken to be square.
     - `theta_angle_spread`, `theta_scale_spread`, `theta_shift_spread`: the root of the
         mean squared distance from the mean. A transformer that does the same to every
         image has none, however far it turns.
@@ -75,6 +78,7 @@ class ThetaMonitor(keras.callbacks.Callback):
         self.layer = layer
         self.within = within
         self._pose = None
+        self._aspect_ratio = 1.0
 
     def on_train_begin(self, logs=None):
         """Finds the transformer."""
@@ -83,6 +87,7 @@ class ThetaMonitor(keras.callbacks.Callback):
             # Keras does so with the first batch, which is later.
             model.build((None, *np.shape(self.images)[1:]))
         self._pose = pose(model, self.layer)
+        self._aspect_ratio = _aspect_ratio(model, self.layer)
         if not all(map(len, keras.tree.flatten(self.images))):
             raise ValueError(
                 "`ThetaMonitor` needs at least one of its `images`. Received images "
@@ -106,7 +111,7 @@ class ThetaMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Computes the statistics and warns."""
         theta = self._predict()
-        statistics = theta_statistics(theta)
+        statistics = theta_statistics(theta, self._aspect_ratio)
         if logs is not None:
             logs.update(statistics)
         outside = statistics["theta_outside"]
@@ -131,11 +136,12 @@ class ThetaMonitor(keras.callbacks.Callback):
             )
 
 
-def theta_statistics(theta):
+def theta_statistics(theta, aspect_ratio=1.0):
     """Says how far some transforms reach out of the image.
 
     Args:
         theta: Array of shape `(batch, 2, 3)` or `(batch, 6)`.
+        aspect_ratio: Width over height of what is warped.
 
     Returns:
         A dict of floats, as in `ThetaMonitor`. Coordinates that are not finite count as
@@ -148,7 +154,8 @@ def theta_statistics(theta):
     scale = np.sqrt(np.abs(determinant))
     shift = theta[:, :, 2]
     # As `keras_stn.analysis.predicted_angle` has it.
-    angle = np.arctan2(theta[:, 1, 0] - theta[:, 0, 1], theta[:, 0, 0] + theta[:, 1, 1])
+    sine = theta[:, 1, 0] / aspect_ratio - theta[:, 0, 1] * aspect_ratio
+    angle = np.arctan2(sine, theta[:, 0, 0] + theta[:, 1, 1])
     mean_angle = np.arctan2(np.sin(angle).mean(), np.cos(angle).mean())
     # The shorter way round.
     turned = np.angle(np.exp(1j * (angle - mean_angle)), deg=True)
@@ -162,3 +169,13 @@ def theta_statistics(theta):
         "theta_shift_spread": np.sqrt(np.sum(shift.var(axis=0))),
     }
     return {name: float(value) for name, value in statistics.items()}
+
+
+def _aspect_ratio(model, layer):
+    """Width over height of what a model's transformer warps."""
+    transformer = find_transformer(model, layer)
+    warped, _ = first_call(model, transformer)
+    shape = (warped[0] if isinstance(warped, list | tuple) else warped).shape
+    is_last = transformer.data_format == "channels_last"
+    height, width = shape[1:3] if is_last else shape[2:4]
+    return width / height if height and width else 1.0

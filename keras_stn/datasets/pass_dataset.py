@@ -36,7 +36,7 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
       Batches are drawn ahead by `prefetch` instead.
 
     Args:
-        count: Number of examples.
+        count: Number of examples, at least 1.
         batch_size: Examples in a batch.
         seed: An integer, at least 0.
         split: `"train"` or `"test"`: draws of the two differ under one seed.
@@ -76,7 +76,7 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
         prefetch=2,
     ):
         super().__init__(workers=1, use_multiprocessing=False)
-        self.count = count
+        self.count = count = check_whole("count", count, 1)
         self.batch_size = check_whole("batch_size", batch_size, 1)
         self.seed = check_whole("seed", seed, 0)
         if split not in SPLITS:

@@ -99,7 +99,19 @@ def affine_image_gradient(
     if may_scatter:
         ways.append(functools.partial(_scatter, *tensors, **options))
     way = _choose(*tensors, gathers=gathers, may_scatter=may_scatter, **options)
-    return ops.switch(way, ways)
+    return _switch(way, ways)
+
+
+def _switch(way, ways):
+    """Goes one of some ways.
+
+    Not by `ops.switch`: where the caller's loop is compiled with XLA, as a recurrent
+    network's, TensorFlow 2.21 looks for a constant to switch by, and the process ends.
+    """
+    *others, last = ways
+    for index, other in reversed(list(enumerate(others))):
+        last = functools.partial(ops.cond, way <= index, other, last)
+    return last()
 
 
 def _sizes(images, cotangent, data_format):

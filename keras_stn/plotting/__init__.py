@@ -1,4 +1,8 @@
-"""Figures with matplotlib, each a function on arrays."""
+"""Figures with matplotlib, each a function on arrays.
+
+They are figures of their own, not pyplot's, so none stays open. In a notebook write
+`%matplotlib inline` first, or Jupyter shows only what kind of object they are.
+"""
 
 from keras_stn.plotting.angle_heat_map import angle_heat_map, angle_heat_maps
 from keras_stn.plotting.channel_shift import channel_shift

@@ -3,6 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+# Our choice: the longer side of a map on paper.
+_INCHES = 1.5
+
 
 def channel_shift(images, features, channels, labels=None):
     """Draws images, and beside each the channels of its feature map.
@@ -25,8 +28,8 @@ def channel_shift(images, features, channels, labels=None):
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
 
     Raises:
-        ValueError: If the shapes are not as above or the numbers of rows, channels and
-            their names differ.
+        ValueError: If the shapes are not as above, the numbers of rows, channels and
+            their names differ, or the first row has no response.
 
     Example:
 
@@ -58,10 +61,23 @@ def channel_shift(images, features, channels, labels=None):
             f"Expected an image and a label for each of the {len(features)} feature "
             f"maps. Received {len(images)} images and {len(labels)} labels."
         )
+    if not features[0].max() > 0:
+        raise ValueError(
+            "The first row's features are nowhere positive, so there is no strongest "
+            "response to mark. Begin with an image that has one."
+        )
+    images = [None if image is None else np.squeeze(image) for image in images]
+    if not all(image is None or image.ndim == 2 for image in images):
+        raise ValueError(
+            "`images` must have the shape (height, width) each, or be None. Received: "
+            f"{[None if image is None else image.shape for image in images]}"
+        )
     largest = features.max()
     row, column, channel = np.unravel_index(features[0].argmax(), features.shape[1:])
+    tallness = features.shape[1] / features.shape[2]
+    width, height = _INCHES * min(1, 1 / tallness), _INCHES * min(1, tallness)
     figure = Figure(
-        figsize=(1.2 + 1.5 * (len(channels) + 1), 1.5 * len(features) + 0.3),
+        figsize=(1.2 + width * (len(channels) + 1), height * len(features) + 0.3),
         layout="compressed",
     )
     grid = figure.subplots(len(features), len(channels) + 1, squeeze=False)
@@ -71,7 +87,7 @@ def channel_shift(images, features, channels, labels=None):
         if image is None:
             axes[0].spines[:].set_visible(False)
         else:
-            axes[0].imshow(np.squeeze(image), cmap="gray", interpolation="nearest")
+            axes[0].imshow(image, cmap="gray", interpolation="nearest")
         for index, axis in enumerate(axes[1:]):
             axis.imshow(
                 maps[..., index],
@@ -93,7 +109,7 @@ def channel_shift(images, features, channels, labels=None):
             axis.set_xticks([])
             axis.set_yticks([])
             # Where there is no image, as high as the maps.
-            axis.set_box_aspect(maps.shape[0] / maps.shape[1])
+            axis.set_box_aspect(tallness)
     for axis, title in zip(grid[0], ["image", *channels], strict=True):
         axis.set_title(title, fontsize="medium")
     return figure

@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-# Our choice: colours so far outside [0, 1] are meant otherwise, not overshoot.
-_MOST = 10
+# Our choice: colours farther outside [0, 1] are meant otherwise, as normalised images.
+_OVERSHOOT = 0.05
 
 
 def image_rows(rows, titles=None, inches=0.9):
@@ -14,18 +14,19 @@ def image_rows(rows, titles=None, inches=0.9):
         rows: A dict from the label of each row to its images, an array of shape
             `(count, height, width)`, `(count, height, width, 1)` or
             `(count, height, width, 3)`. Grey images are drawn with their own range
-            from black to white. Colours go from 0 to 1, or to the largest of an
-            unsigned integer dtype, 255 for uint8. The rows may differ in height and
-            width but not in count.
+            from black to white, flat ones with that from 0 to 1. Colours go from 0 to
+            1, or to the largest of an unsigned integer dtype, 255 for uint8. The rows
+            may differ in height and width but not in count.
         titles: A string for each column.
-        inches: Side of one image on paper.
+        inches: Width of a column on paper; if all images are taller than wide, height
+            of the row that is the least so.
 
     Returns:
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
 
     Raises:
         ValueError: If there is nothing to draw, the rows differ in count, or colours
-            are far outside their range.
+            are outside their range.
 
     Example:
 
@@ -54,20 +55,34 @@ def image_rows(rows, titles=None, inches=0.9):
             f"`titles` must name each of the {count} columns. Received {len(titles)}."
         )
     label_inches = 1.1
+    tallness = [images.shape[1] / images.shape[2] for images in rows.values()]
+    column = inches / max(1, min(tallness))
     figure = Figure(
-        figsize=(label_inches + count * inches, (len(rows) + 0.3) * inches),
+        figsize=(label_inches + count * column, column * sum(tallness) + 0.3 * inches),
         layout="compressed",
     )
-    axes = figure.subplots(len(rows), count, squeeze=False)
+    axes = figure.subplots(len(rows), count, squeeze=False, height_ratios=tallness)
     for row_axes, (label, images) in zip(axes, rows.items(), strict=True):
         for axis, image in zip(row_axes, images, strict=True):
-            axis.imshow(image, cmap="gray", interpolation="nearest")
+            show_image(axis, image)
             axis.set_xticks([])
             axis.set_yticks([])
         row_axes[0].set_ylabel(label, rotation=0, ha="right", va="center")
     for axis, title in zip(axes[0], () if titles is None else titles, strict=False):
         axis.set_title(title, fontsize="small")
     return figure
+
+
+def show_image(axis, image):
+    """Draws one of the images that `as_images` returns."""
+    lowest, highest = (
+        np.nanmin(image, initial=np.inf),
+        np.nanmax(image, initial=-np.inf),
+    )
+    if not lowest < highest:
+        # Of a flat image matplotlib would make black, whatever its value.
+        lowest, highest = min(lowest, 0), max(highest, 1)
+    axis.imshow(image, cmap="gray", vmin=lowest, vmax=highest, interpolation="nearest")
 
 
 def as_images(label, images):
@@ -95,12 +110,13 @@ def as_images(label, images):
             f"Received: shape={images.shape}"
         )
     if images.ndim == 4:
-        most = np.max(np.abs(images), where=np.isfinite(images), initial=0)
-        if most > _MOST:
+        finite = images[np.isfinite(images)]
+        least, most = finite.min(initial=0), finite.max(initial=0)
+        if least < -_OVERSHOOT or most > 1 + _OVERSHOOT:
             raise ValueError(
                 f"'{label}' must have colours from 0 to 1, or an unsigned integer "
-                f"dtype. Received values up to {most:.4g}. Divide by 255, or undo what "
-                "the images were normalised by."
+                f"dtype. Received values from {least:.4g} to {most:.4g}. Divide by "
+                "255, or undo what the images were normalised by."
             )
         images = np.clip(images, 0, 1)
     return images

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_stn.ops.arguments import check_whole, standardize_theta
-from keras_stn.plotting.image_rows import as_images
+from keras_stn.plotting.image_rows import as_images, show_image
 
 # Of a side: how far a grid that leaves the image is followed.
 _MARGIN = 0.5
@@ -75,7 +75,7 @@ def sampling_grid(images, theta, warped=None, lines=5, titles=None, inches=1.2):
     )
     grid = figure.subplots(rows, count, squeeze=False)
     for axis, image, segments in zip(grid[0], images, pixels, strict=True):
-        axis.imshow(image, cmap="gray", interpolation="nearest")
+        show_image(axis, image)
         *inner, upper, middle = segments
         for index, (start, end) in enumerate(inner):
             is_frame = index % lines in (0, lines - 1)
@@ -91,7 +91,7 @@ def sampling_grid(images, theta, warped=None, lines=5, titles=None, inches=1.2):
     for axis, image in zip(
         grid[rows - 1], [] if below is None else below, strict=False
     ):
-        axis.imshow(image, cmap="gray", interpolation="nearest")
+        show_image(axis, image)
     for axis in grid.ravel():
         axis.set_xticks([])
         axis.set_yticks([])

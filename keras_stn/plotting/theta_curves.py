@@ -15,6 +15,9 @@ _PANELS = (
 )
 # Our choice: statistics are of the order of one, in float32.
 _ROUNDING = 1e-6
+# Curves differ in colour, and from the eleventh on in style too.
+_COLORS = 10
+_STYLES = ("-", "--", ":", "-.")
 # Of a small legend: its line with the space around it, and a letter.
 _LINE_INCHES = 0.6
 _LETTER_INCHES = 0.075
@@ -71,35 +74,45 @@ def theta_curves(histories, title=None):
         figsize=(2.2 * across + 0.4, 1.9 * down + 0.6), layout="constrained"
     )
     axes = figure.subplots(down, across, squeeze=False, sharex=True).ravel()
+    lines = {}
     for axis, (name, text) in zip(axes, panels, strict=False):
         for index, (label, columns) in enumerate(histories.items()):
             if name in columns:
                 values = columns[name]
                 epochs = columns.get("epoch", np.arange(1, len(values) + 1))
-                color = f"C{index}"
-                axis.plot(epochs, values, ".-", color=color, label=label)
+                again, color = divmod(index, _COLORS)
+                style = _STYLES[again % len(_STYLES)]
+                (lines[label],) = axis.plot(
+                    epochs, values, style, marker=".", color=f"C{color}"
+                )
         axis.set_title(text, fontsize="small")
         axis.tick_params(labelsize="small", labelbottom=True)
         axis.set_xlabel("epoch", fontsize="small")
         axis.xaxis.get_major_locator().set_params(integer=True)
     for axis in axes[len(panels) :]:
         axis.remove()
-    found = {}
-    for axis in axes[: len(panels)]:
-        found |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    lines = {label: line for label, line in lines.items() if label not in ("", None)}
+    if lines:
+        _add_legend(figure, lines)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _add_legend(figure, lines):
     # So many columns that the longest label has room in each.
-    inches = _LINE_INCHES + _LETTER_INCHES * max(map(len, map(str, found)))
-    figure.legend(
-        found.values(),
-        found.keys(),
+    inches = _LINE_INCHES + _LETTER_INCHES * max(len(str(label)) for label in lines)
+    legend = figure.legend(
+        lines.values(),
+        map(str, range(len(lines))),
         loc="outside lower center",
         ncols=max(1, min(4, int(figure.get_figwidth() / inches))),
         frameon=False,
         fontsize="small",
     )
-    if title:
-        figure.suptitle(title)
-    return figure
+    # Only now, as matplotlib leaves out those that begin with an underscore.
+    for text, label in zip(legend.get_texts(), lines, strict=True):
+        text.set_text(str(label))
 
 
 def _varies(name, histories):

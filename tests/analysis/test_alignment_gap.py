@@ -4,7 +4,7 @@ import pytest
 
 import keras_stn
 from keras_stn import SpatialTransformer
-from keras_stn.analysis import alignment_gap
+from keras_stn.analysis import alignment_gap, gap_by_depth
 from keras_stn.analysis.feature_map import norm
 from tests import oracle
 
@@ -278,3 +278,30 @@ def test_a_tensor_within_another_model():
         alignment_gap(model, inner.layers[0].output, IMAGES, [QUARTER_TURN])
     with pytest.raises(ValueError, match="functional or Sequential model that has"):
         alignment_gap(keras.Sequential([convolution()]), None, IMAGES, [QUARTER_TURN])
+
+
+def test_a_margin_leaves_out_what_borders_do():
+    """A shift by whole pixels: all that remains is what padding and fill put in."""
+    model = network(
+        convolution(padding="same"), keras.layers.Conv2D(3, 3, padding="same")
+    )
+    theta = [[[1, 0, 1 / 3], [0, 1, -1 / 6]]]
+    without, with_margin = (
+        alignment_gap(model, model.layers[-1], IMAGES, theta, margin=margin)
+        for margin in (0, 2.5)
+    )
+    assert min(*without.feature_warp, *without.input_warp) > 0.1
+    np.testing.assert_allclose(with_margin, np.zeros((2, 1)), atol=1e-6)
+    gaps = gap_by_depth(model, IMAGES, theta, "features", steps=1, margin=2.5)
+    np.testing.assert_allclose(gaps.best_feature_warp, [[0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("margin", [-1, float("inf"), "1", None, True])
+def test_a_margin_is_a_number_of_pixels(margin):
+    with pytest.raises(ValueError, match="`margin` must be a number of pixels"):
+        alignment_gap(network(convolution()), None, IMAGES, [IDENTITY], margin=margin)
+
+
+def test_a_margin_that_leaves_nothing():
+    with pytest.raises(ValueError, match="or a smaller margin"):
+        alignment_gap(network(convolution()), None, IMAGES, [IDENTITY], margin=7)

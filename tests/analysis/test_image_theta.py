@@ -86,13 +86,17 @@ def test_several_inputs():
     warped = layer([image, extra])
     numbers = np.ones((3, 3), "float32")
     images = IMAGES[:, :12, :12]
+    named = {"image": images, "extra": numbers}
     for inputs, fed in (
         ([extra, image], [numbers, images]),
-        ({"image": image, "extra": extra}, {"image": images, "extra": numbers}),
+        ([image, extra], named),
+        ({"image": image, "extra": extra}, named),
     ):
         model = moved(keras.Model(inputs, warped), layer, [0.5, 0.0])
         found = image_theta(model, fed)
         np.testing.assert_allclose(found, [[[1, 0, 0.5], [0, 1, 0]]] * 3, atol=1e-6)
+    with pytest.raises(ValueError, match=r"Expected all inputs.*Received \['a'\]"):
+        image_theta(model, {"a": images})
 
 
 def test_images_of_any_size():
@@ -142,3 +146,15 @@ def test_one_of_several_transformers_and_a_stride():
     np.testing.assert_allclose(found, [[[1, 0, 0], [0, 1, 0.25]]] * 3, atol=1e-6)
     found = image_theta(model, images, layer="second", stride=1)
     np.testing.assert_allclose(found, [[[1, 0, 0], [0, 1, 0.125]]] * 3, atol=1e-6)
+
+
+@pytest.mark.parametrize("convolves", [False, True])
+def test_a_data_format_that_is_not_that_of_keras(convolves):
+    """The sizes of maps would be read from the wrong axes."""
+    options = {"data_format": "channels_first"}
+    image = keras.Input((1, 12, 12))
+    features = keras.layers.Conv2D(2, 3, **options)(image) if convolves else image
+    layer = SpatialTransformer(keras.layers.Dense(2), "translation", **options)
+    model = keras.Model(image, layer(features))
+    with pytest.raises(ValueError, match=r"set_image_data_format\('channels_first'\)"):
+        image_theta(model, np.zeros((1, 1, 12, 12)))

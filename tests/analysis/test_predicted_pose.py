@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_stn
 from keras_stn import ops
 from keras_stn.analysis import predicted_angle, predicted_scale, predicted_shift
 from keras_stn.datasets import RotationTask, ScaleTask, TranslationTask
@@ -118,3 +119,13 @@ def test_angles_of_nothing_and_of_half_a_turn():
     angles = predicted_angle([[[1, 0, 0], [0, 1, 0]], [[-1, 0, 0], [0, -1, 0]]])
     np.testing.assert_array_equal(angles, [0, 180])
     assert not np.signbit(angles).any()
+
+
+@pytest.mark.parametrize("aspect_ratio", [2.0, 0.3])
+def test_angle_of_images_that_are_not_square(aspect_ratio):
+    angles = np.array([30.0, -60.0, 170.0])
+    family = keras_stn.transforms.Rotation(aspect_ratio)
+    theta = family(np.deg2rad(angles)[:, None])
+    np.testing.assert_allclose(predicted_angle(theta, aspect_ratio), angles, rtol=1e-5)
+    with pytest.raises(ValueError, match="aspect_ratio=0"):
+        predicted_angle(theta, 0)

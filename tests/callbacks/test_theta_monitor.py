@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_stn import SpatialTransformer
+from keras_stn import SpatialTransformer, transforms
 from keras_stn.analysis import predicted_angle
 from keras_stn.callbacks import ThetaMonitor
 from keras_stn.callbacks.theta_monitor import theta_statistics
@@ -192,3 +192,25 @@ def test_no_images():
     monitor = ThetaMonitor(images[:0])
     with pytest.raises(ValueError, match=r"at least one.*\(0, 8, 8, 1\)"):
         model.fit(images, images, callbacks=[monitor], verbose=0)
+
+
+@pytest.mark.parametrize("size", [(4, 8), (None, None)])
+def test_angles_of_images_that_are_not_square(size):
+    family = transforms.Rotation(aspect_ratio=2.0 if None not in size else 1.0)
+    transformer = SpatialTransformer(
+        keras.Sequential([layers.GlobalAveragePooling2D()]),
+        family,
+        data_format="channels_last",
+    )
+    model = keras.Sequential(
+        [keras.Input((*size, 1)), transformer, layers.GlobalAveragePooling2D()]
+    )
+    transformer._regression.bias.assign([np.deg2rad(30)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    images = np.ones((3, 4, 8, 1), "float32")
+    logs = {}
+    monitor = ThetaMonitor(images)
+    monitor.set_model(model)
+    monitor.on_train_begin()
+    monitor.on_epoch_end(0, logs)
+    assert logs["theta_angle"] == pytest.approx(30, abs=1e-3)

@@ -96,3 +96,9 @@ def test_errors(options, message):
         Rows(10, **options)
     with pytest.raises(IndexError):
         Rows(10, batch_size=4)[3]
+
+
+@pytest.mark.parametrize("count", [0, -3, 6.0])
+def test_counts_whole_examples(count):
+    with pytest.raises(ValueError, match=f"`count`.*Received: count={count}"):
+        Rows(count, batch_size=4)

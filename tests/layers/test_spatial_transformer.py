@@ -727,3 +727,47 @@ def test_a_localisation_network_without_a_batch():
     layer = SpatialTransformer(layers.Lambda(lambda images: keras.ops.mean(images)))
     with pytest.raises(ValueError, match=r"of shape `\(batch, ...\)`.*\(\)"):
         layer(np.ones((3, 4, 4, 1), "float32"))
+
+
+class Glimpse(layers.Layer):
+    """A recurrent cell that looks where its state says."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.state_size = 3
+        self.transformer = SpatialTransformer(transform="translation")
+        self.where = layers.Dense(2, name="where")
+        self.next = layers.Dense(3, name="next")
+
+    def build(self, shape):
+        self.where.build((None, 3))
+        self.next.build((None, 36 + 3))
+        self.built = True
+
+    def call(self, inputs, states):
+        image = keras.ops.reshape(inputs, (-1, 6, 6, 1))
+        theta = self.transformer.transform(self.where(states[0]) + 0.1)
+        seen = keras.ops.reshape(self.transformer([image, theta]), (-1, 36))
+        state = self.next(keras.ops.concatenate([seen, states[0]], axis=1))
+        return state, [state]
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_trains_within_a_recurrent_network(jit_compile):
+    if jit_compile and keras.backend.backend() == "torch":
+        pytest.skip("PyTorch's own compiler would be asked.")
+    sequences = np.random.default_rng(0).random((4, 3, 36), dtype="float32")
+    weights = []
+    for options in ({"run_eagerly": True}, {"jit_compile": jit_compile}):
+        keras.utils.set_random_seed(0)
+        # Of images that are themselves computed, so that they need a gradient too.
+        model = keras.Sequential(
+            [keras.Input((3, 36)), layers.Dense(36), layers.RNN(Glimpse())]
+        )
+        if keras.backend.backend() == "jax":
+            options.pop("run_eagerly", None)
+        model.compile("sgd", "mse", **options)
+        model.fit(sequences, np.ones((4, 3)), epochs=2, verbose=0)
+        weights.append(model.get_weights())
+    for found, expected in zip(*weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -145,7 +145,7 @@ def test_is_the_transposed_oracle(sizes, fill_mode, gradient):
 )
 def test_chooses_the_least_work(fill_mode, name, channels, way, on_device, monkeypatch):
     on_device(True)
-    monkeypatch.setattr(module.ops, "switch", lambda index, ways: index)
+    monkeypatch.setattr(module, "_switch", lambda way, ways: way)
     theta = MAPS[name].astype("float32")
     cotangent = np.ones((COUNT, 20, 20, channels), "float32")
     assert int(image_gradient(theta, cotangent, (20, 20), fill_mode)) == way
@@ -253,3 +253,29 @@ def test_no_pixel_of_many_is_read_a_pixel_off(fill_mode, channels):
         to_numpy(expected),
         atol=1e-3,
     )
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
+def test_within_a_loop_that_xla_compiles(fill_mode):
+    """As in a recurrent network. With `ops.switch` TensorFlow ended the process."""
+    import tensorflow as tf
+
+    from keras_stn.ops import affine_sample
+
+    images = tf.constant(GENERATOR.random((2, 9, 9, 1), "float32"))
+    theta = tf.constant(turns(0.9, np.array([0.2, -0.3])).astype("float32"))
+
+    def gradient(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            warped = images
+            for _ in tf.range(3):
+                warped = affine_sample(warped, theta, fill_mode=fill_mode)
+            loss = tf.reduce_sum(warped**2)
+        return tape.gradient(loss, images)
+
+    expected = gradient(images)
+    for jit_compile in (False, True):
+        found = tf.function(gradient, jit_compile=jit_compile)(images)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

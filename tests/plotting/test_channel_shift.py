@@ -47,3 +47,22 @@ def test_features_that_would_draw_nothing(value):
     features = np.full(FEATURES.shape, value)
     with pytest.raises(ValueError, match="finite and somewhere positive"):
         channel_shift(IMAGES, features, ["W", "M"])
+
+
+def test_a_first_row_without_a_response():
+    with pytest.raises(ValueError, match="no strongest response to mark"):
+        channel_shift(IMAGES[1:], FEATURES[::-1][:2], ["W", "M"])
+
+
+def test_images_with_channels():
+    with pytest.raises(ValueError, match=r"each, or be None.*\(6, 6, 3\)"):
+        channel_shift([np.ones((6, 6, 3)), *IMAGES[1:]], FEATURES, ["W", "M"])
+
+
+@pytest.mark.parametrize("size", [(6, 18), (18, 6)])
+def test_maps_that_are_not_square_fill_the_paper(size):
+    figure = channel_shift([None] * 3, np.ones((3, *size, 2)), ["W", "M"])
+    figure.draw_without_rendering()
+    boxes = [axis.get_window_extent() for axis in figure.axes]
+    filled = sum(box.width * box.height for box in boxes)
+    assert filled > 0.45 * figure.bbox.width * figure.bbox.height

@@ -50,12 +50,49 @@ def test_titles_as_an_array():
 
 def test_colours_that_would_be_white():
     floats = np.full((2, 4, 4, 3), 200.0)
-    with pytest.raises(ValueError, match="'bright'.*up to 200. Divide by 255"):
+    with pytest.raises(ValueError, match="'bright'.*from 0 to 200. Divide by 255"):
         image_rows({"bright": floats})
     # A little overshoot, as interpolation and noise have it, is cut.
-    image_rows({"fine": floats / 190})
+    image_rows({"fine": floats / 195})
 
 
 def test_rows_without_labels():
     with pytest.raises(ValueError, match="dict from labels.*Received: ndarray"):
         image_rows(DIGITS)
+
+
+def test_a_normalised_picture_is_not_cut():
+    colours = np.random.default_rng(0).uniform(-1, 1, (2, 4, 4, 3))
+    with pytest.raises(ValueError, match="Received values from -0.9.*normalised by"):
+        image_rows({"in [-1, 1]": colours})
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0, -3.0, 7.0])
+def test_flat_images_keep_their_grey(value):
+    figure = image_rows({"flat": np.full((1, 4, 4), value)})
+    image = figure.axes[0].images[0]
+    grey = image.norm(image.get_array()).mean()
+    assert grey == pytest.approx({-3.0: 0, 7.0: 1}.get(value, value))
+
+
+def test_an_image_of_no_numbers():
+    image_rows({"a": np.full((1, 4, 4), np.nan)}).draw_without_rendering()
+
+
+@pytest.mark.parametrize("size", [(20, 60), (60, 20), (30, 30)])
+def test_images_that_are_not_square_fill_the_paper(size):
+    rows = dict.fromkeys("abc", np.zeros((4, *size)))
+    figure = image_rows(rows)
+    figure.draw_without_rendering()
+    boxes = [axis.get_window_extent() for axis in figure.axes]
+    filled = sum(box.width * box.height for box in boxes)
+    beside_labels = figure.bbox.width - 1.1 * figure.dpi
+    assert filled > 0.6 * beside_labels * figure.bbox.height
+
+
+def test_rows_of_different_shape_share_their_columns():
+    wide, tall = np.zeros((2, 10, 30)), np.zeros((2, 30, 10))
+    figure = image_rows({"wide": wide, "tall": tall})
+    figure.draw_without_rendering()
+    boxes = [axis.get_window_extent() for axis in figure.axes]
+    assert min(max(box.width, box.height) for box in boxes) > 0.5 * figure.dpi

@@ -73,3 +73,23 @@ def test_long_labels_stay_within_the_figure(count):
 def test_histories_without_labels(histories):
     with pytest.raises(ValueError, match="must be a dict from labels to histories"):
         theta_curves(histories)
+
+
+@pytest.mark.parametrize("label", ["", None])
+def test_a_single_curve_needs_no_label(label):
+    figure = theta_curves({label: [{"theta_scale": 1.0}, {"theta_scale": 0.8}]})
+    assert not figure.legends
+
+
+def test_every_label_is_in_the_legend():
+    """Also one that matplotlib would leave out."""
+    rows = [{"theta_scale": 1.0}, {"theta_scale": 0.8}]
+    figure = theta_curves({"_run": rows, 3: rows})
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["_run", "3"]
+
+
+def test_many_curves_can_be_told_apart():
+    rows = [{"theta_scale": 1.0}, {"theta_scale": 0.8}]
+    (axis,) = theta_curves(dict.fromkeys(map(str, range(20)), rows)).axes
+    looks = {(line.get_color(), line.get_linestyle()) for line in axis.get_lines()}
+    assert len(looks) == 20

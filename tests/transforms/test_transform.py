@@ -129,3 +129,15 @@ def test_identity_parameters_as_an_array():
         identity_parameters = np.zeros(1)
 
     assert get(family := Array()) is family
+
+
+def test_a_family_with_arguments_says_which():
+    """Else a saved transformer would come back with another family."""
+    family = Returning(lambda parameters: parameters)
+    with pytest.raises(NotImplementedError, match="Returning takes arguments, so"):
+        family.get_config()
+    with pytest.raises(NotImplementedError, match="Returning takes arguments, so"):
+        assert family != Returning(None)
+    # What needs no config works.
+    assert family == family and family != Rotation()
+    assert repr(family) == "Returning(...)" and family in {family}
