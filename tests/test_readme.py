@@ -17,6 +17,7 @@ DOCUMENTS = [
     for name in (
         "README.md",
         "CONTRIBUTING.md",
+        "tests/README.md",
         "train/README.md",
         "tests/benchmarks/README.md",
     )

@@ -52,8 +52,8 @@ def make_parser():
         "--budget",
         choices=BUDGETS,
         default="laptop",
-        help="smoke: seconds a run, to see that all works; laptop: minutes to hours a "
-        "run on a CPU; paper: the whole schedule, for an accelerator",
+        help="smoke: about a minute a run, to see that all works; laptop: minutes to "
+        "hours a run on a CPU; paper: the whole schedule, for an accelerator",
     )
     add("--seeds", type=positive_int, help="of each cell; default: the budget's")
     add(

@@ -41,7 +41,9 @@ class SpatialTransformer(keras.layers.Layer):
         localization: A Keras layer or model; its output is flattened if it is not
             flat. None to be called on `[images, theta]`. A layer of it that the
             model also has by itself is saved, but Keras cannot load such a model: to
-            share layers, call this one on `[images, features]`.
+            share layers, call this one on `[images, features]`. One network for two
+            transformers stays one when the model is saved, or copied by
+            `copy.deepcopy`; `keras.models.clone_model` makes it two.
         transform: The family of transforms: `"affine"`, `"similarity"`, `"rigid"`,
             `"rotation"`, `"translation"`, `"attention"`, or an instance of
             `keras_stn.transforms.Transform`. Images that are not square are sheared by
