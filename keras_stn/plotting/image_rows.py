@@ -75,10 +75,8 @@ def image_rows(rows, titles=None, inches=0.9):
 
 def show_image(axis, image):
     """Draws one of the images that `as_images` returns."""
-    lowest, highest = (
-        np.nanmin(image, initial=np.inf),
-        np.nanmax(image, initial=-np.inf),
-    )
+    values = image[np.isfinite(image)]
+    lowest, highest = values.min(initial=np.inf), values.max(initial=-np.inf)
     if not lowest < highest:
         # Of a flat image matplotlib would make black, whatever its value.
         lowest, highest = min(lowest, 0), max(highest, 1)

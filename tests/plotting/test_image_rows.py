@@ -75,8 +75,10 @@ def test_flat_images_keep_their_grey(value):
     assert grey == pytest.approx({-3.0: 0, 7.0: 1}.get(value, value))
 
 
-def test_an_image_of_no_numbers():
+def test_pixels_that_are_no_numbers():
     image_rows({"a": np.full((1, 4, 4), np.nan)}).draw_without_rendering()
+    image = np.array([[[0.0, 1.0], [np.nan, np.inf]]])
+    assert image_rows({"a": image}).axes[0].images[0].get_clim() == (0, 1)
 
 
 @pytest.mark.parametrize("size", [(20, 60), (60, 20), (30, 30)])
