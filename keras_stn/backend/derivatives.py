@@ -40,7 +40,13 @@ def with_derivatives(function, *derivatives):
         def with_own(*tensors):
             # Stopped, or the automatic derivatives would be prepared too.
             result = function(*map(tf.stop_gradient, tensors))
-            return result, lambda cotangent: derive(tensors, cotangent)
+
+            def gradient(cotangent):
+                # In a branch of the caller's, the derivative's own branches find only
+                # what has been brought into its graph.
+                return derive(tuple(map(tf.identity, tensors)), cotangent)
+
+            return result, gradient
 
         def call(*tensors):
             # Read here, as a variable read within would want a derivative of its own.

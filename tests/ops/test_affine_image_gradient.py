@@ -257,8 +257,13 @@ def test_no_pixel_of_many_is_read_a_pixel_off(fill_mode, channels):
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
-def test_within_a_loop_that_xla_compiles(fill_mode):
-    """As in a recurrent network. With `ops.switch` TensorFlow ended the process."""
+@pytest.mark.parametrize("within", ["loop", "branch"])
+def test_within_control_flow_of_the_caller(within, fill_mode):
+    """As in a recurrent network, or where only some batches are warped.
+
+    With `ops.switch` TensorFlow ended the process where XLA compiled the loop, and
+    without `identity` the branches of the derivative did not find their tensors.
+    """
     import tensorflow as tf
 
     from keras_stn.ops import affine_sample
@@ -266,16 +271,23 @@ def test_within_a_loop_that_xla_compiles(fill_mode):
     images = tf.constant(GENERATOR.random((2, 9, 9, 1), "float32"))
     theta = tf.constant(turns(0.9, np.array([0.2, -0.3])).astype("float32"))
 
-    def gradient(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            warped = images
-            for _ in tf.range(3):
-                warped = affine_sample(warped, theta, fill_mode=fill_mode)
-            loss = tf.reduce_sum(warped**2)
-        return tape.gradient(loss, images)
+    def warp(images, theta):
+        return affine_sample(images, theta, fill_mode=fill_mode)
 
-    expected = gradient(images)
+    def gradient(images, theta):
+        with tf.GradientTape() as tape:
+            tape.watch([images, theta])
+            warped = images
+            if within == "loop":
+                for _ in tf.range(3):
+                    warped = warp(warped, theta)
+            elif tf.reduce_sum(theta) > 0:
+                warped = warp(warped, theta)
+            loss = tf.reduce_sum(warped**2)
+        return tape.gradient(loss, [images, theta])
+
+    expected = gradient(images, theta)
     for jit_compile in (False, True):
-        found = tf.function(gradient, jit_compile=jit_compile)(images)
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        found = tf.function(gradient, jit_compile=jit_compile)(images, theta)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
