@@ -7,8 +7,8 @@ from keras_stn import ops
 from keras_stn.analysis.feature_map import FeatureMap
 from keras_stn.analysis.places_in_image import check_data_format
 from keras_stn.models import pose
-from keras_stn.models.calls import first_call, inputs_of
-from keras_stn.models.transformers import find_transformer
+from keras_stn.models.calls import inputs_of
+from keras_stn.models.transformers import find_transformer, what_is_warped
 
 
 def image_theta(model, images, layer=None, stride=None, batch_size=256):
@@ -52,8 +52,7 @@ def image_theta(model, images, layer=None, stride=None, batch_size=256):
     predictor = pose(model, layer)
     transformer = find_transformer(model, layer)
     check_data_format(transformer)
-    warped, _ = first_call(model, transformer)
-    warped = warped[0] if isinstance(warped, list | tuple) else warped
+    warped = what_is_warped(model, transformer)
     if len(model.inputs) == 1 and not isinstance(images, dict):
         images = np.asarray(images)
     first, *_ = inputs_of(model, warped)

@@ -3,8 +3,8 @@
 Everything else that computes is written with `keras.ops`. These files decide how a
 sampler is compiled and differentiated, on which device, how rows are gathered per
 image, how complex numbers and zeros are made and batch sizes compared, and what of that
-is left out of an exported model. (`datasets` names TensorFlow where it reads data with
-it.)
+is left out where a graph is rewritten, as in an export. (`datasets` names TensorFlow
+where it reads data with it.)
 """
 
 from keras_stn.backend.batch_sizes import assert_same_batch
@@ -16,7 +16,6 @@ from keras_stn.backend.derivatives import (
     with_derivatives,
 )
 from keras_stn.backend.devices import on_cpu, runs_on_cpu
-from keras_stn.backend.export import is_exporting
 from keras_stn.backend.indices import (
     LARGEST_COUNT,
     gather_rows,
@@ -24,6 +23,7 @@ from keras_stn.backend.indices import (
     stored_index,
     to_index,
 )
+from keras_stn.backend.plain_operations import needs_plain_operations
 from keras_stn.backend.zeros import zeros_beside
 
 __all__ = [
@@ -34,8 +34,8 @@ __all__ = [
     "compiled",
     "compiled_in_parts",
     "gather_rows",
-    "is_exporting",
     "matmul",
+    "needs_plain_operations",
     "on_cpu",
     "runs_on_cpu",
     "stored",

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_stn.backend.export import is_exporting
+from keras_stn.backend.plain_operations import needs_plain_operations
 
 
 def assert_same_batch(first, second, message):
@@ -16,7 +16,7 @@ def assert_same_batch(first, second, message):
         second: A tensor.
         message: What the error says before the two batch sizes.
     """
-    if keras.config.backend() != "tensorflow" or is_exporting():
+    if keras.config.backend() != "tensorflow" or needs_plain_operations():
         return
     import tensorflow as tf
 

@@ -4,7 +4,7 @@ import functools
 
 import keras
 
-from keras_stn.backend.export import is_exporting
+from keras_stn.backend.plain_operations import needs_plain_operations
 
 
 def compiled(*static_names):
@@ -56,7 +56,7 @@ def _compiled_by_tensorflow(function):
     @functools.wraps(function)
     def call(*tensors, **options):
         tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
-        if is_exporting():
+        if needs_plain_operations():
             return function(*tensors, **options)
         signature = tuple(
             tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in tensors

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_stn.backend.export import is_exporting
+from keras_stn.backend.plain_operations import needs_plain_operations
 
 
 def with_derivatives(function, *derivatives):
@@ -12,7 +12,7 @@ def with_derivatives(function, *derivatives):
     They take the place of the automatic ones, which keep every intermediate result of
     the function until they are computed. Each is called by itself, so that one whose
     result nobody uses is dropped from a graph. PyTorch keeps the automatic ones, and so
-    does a model that is exported: no file format keeps ours.
+    does a model that is exported or vectorised: neither keeps ours.
 
     Args:
         function: Takes float tensors by position, returns a tensor.
@@ -51,7 +51,9 @@ def with_derivatives(function, *derivatives):
         def call(*tensors):
             # Read here, as a variable read within would want a derivative of its own.
             tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
-            return function(*tensors) if is_exporting() else with_own(*tensors)
+            return (
+                function(*tensors) if needs_plain_operations() else with_own(*tensors)
+            )
 
         return call
     if backend == "jax":

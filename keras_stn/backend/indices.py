@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_stn.backend.devices import runs_on_cpu
-from keras_stn.backend.export import is_exporting
+from keras_stn.backend.plain_operations import needs_plain_operations
 
 # Added to a smaller whole number it makes that the low bits of a float32.
 LARGEST_COUNT = 2**23
@@ -26,7 +26,7 @@ def to_index(whole):
     """
     backend = keras.config.backend()
     if keras.backend.standardize_dtype(whole.dtype) == "float32":
-        if backend == "tensorflow" and not is_exporting():
+        if backend == "tensorflow" and not needs_plain_operations():
             import tensorflow as tf
 
             return tf.bitcast(whole + LARGEST_COUNT, tf.int32) & (LARGEST_COUNT - 1)
@@ -55,7 +55,7 @@ def stored(tensors, index):
     backend = keras.config.backend()
     if backend not in ("tensorflow", "jax") or not runs_on_cpu():
         return tensors
-    if backend == "tensorflow" and is_exporting():
+    if backend == "tensorflow" and needs_plain_operations():
         return tensors
     # True, unless there is no index at all. A choice is stored, as XLA does not know
     # how it ends; an optimisation barrier it drops on a CPU before it fuses.
@@ -107,7 +107,7 @@ def gather_rows(rows, indices):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        if is_exporting():
+        if needs_plain_operations():
             # Converters may turn a choice into a sum of products, which NaN survives,
             # and a runtime refuses the whole batch for the index that it becomes.
             indices = tf.clip_by_value(indices, 0, ops.shape(rows)[1] - 1)

@@ -7,8 +7,7 @@ import numpy as np
 
 from keras_stn import ops
 from keras_stn.models import pose
-from keras_stn.models.calls import first_call
-from keras_stn.models.transformers import find_transformer
+from keras_stn.models.transformers import find_transformer, what_is_warped
 from keras_stn.ops.arguments import standardize_theta
 
 # Points along each side of the grid that stands for the output when counting how much
@@ -174,8 +173,7 @@ def theta_statistics(theta, aspect_ratio=1.0):
 def _aspect_ratio(model, layer):
     """Width over height of what a model's transformer warps."""
     transformer = find_transformer(model, layer)
-    warped, _ = first_call(model, transformer)
-    shape = (warped[0] if isinstance(warped, list | tuple) else warped).shape
+    shape = what_is_warped(model, transformer).shape
     is_last = transformer.data_format == "channels_last"
     height, width = shape[1:3] if is_last else shape[2:4]
     return width / height if height and width else 1.0

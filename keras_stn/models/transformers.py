@@ -3,6 +3,7 @@
 import keras
 
 from keras_stn.layers import SpatialTransformer
+from keras_stn.models.calls import first_call
 
 
 def transformers(model):
@@ -41,6 +42,21 @@ def find_transformer(model, layer=None):
             )
         )
     return found[0]
+
+
+def what_is_warped(model, transformer):
+    """The symbolic tensor that a model's transformer warps, where it is first called.
+
+    Args:
+        model: A functional or Sequential model that has been built.
+        transformer: One of its `SpatialTransformer` layers.
+
+    Returns:
+        A `keras.KerasTensor` of shape `(batch, height, width, channels)`, or as the
+        transformer's data format has it.
+    """
+    inputs, _ = first_call(model, transformer)
+    return inputs[0] if isinstance(inputs, list | tuple) else inputs
 
 
 def _holds_transformer(layer):

@@ -88,9 +88,9 @@ def _affine_grid(theta, *, size, align_corners):
     )
     # Sums of products and not a matrix product, whose precision an accelerator may
     # lower (TF32 and bfloat16 passes).
-    theta = ops.reshape(theta, (-1, 2, 1, 1, 3))
-    grid = theta[..., 0] * x[None, :] + theta[..., 1] * y[:, None] + theta[..., 2]
-    return ops.transpose(grid, (0, 2, 3, 1))
+    theta = ops.reshape(theta, (-1, 1, 1, 2, 3))
+    x, y = x[None, :, None], y[:, None, None]
+    return theta[..., 0] * x + theta[..., 1] * y + theta[..., 2]
 
 
 def _pixel_centres(side, align_corners):

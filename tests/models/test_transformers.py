@@ -3,7 +3,11 @@ import pytest
 from keras import layers
 
 from keras_stn import SpatialTransformer
-from keras_stn.models.transformers import find_transformer, transformers
+from keras_stn.models.transformers import (
+    find_transformer,
+    transformers,
+    what_is_warped,
+)
 
 
 def model_of(*names):
@@ -46,3 +50,13 @@ def test_names_the_model_within_that_has_one():
     model = keras.Model(image, inner(image))
     with pytest.raises(ValueError, match=r"within 'inner': give `model.get_layer\("):
         find_transformer(model)
+
+
+def test_what_is_warped():
+    image, features = keras.Input((6, 6, 1)), keras.Input((4,))
+    alone = SpatialTransformer(layers.Flatten(), name="alone")
+    reads = SpatialTransformer(layers.Dense(3), name="reads")
+    first = alone(image)
+    model = keras.Model([image, features], reads([first, features]))
+    assert what_is_warped(model, alone) is image
+    assert what_is_warped(model, reads) is first

@@ -137,3 +137,20 @@ def test_wrong_size(size):
     message = r"Expected one or two positive integers.*Received: size="
     with pytest.raises(ValueError, match=message):
         ops.affine_grid(np.zeros((1, 2, 3), "float32"), size)
+
+
+@pytest.mark.tensorflow
+def test_gradient_in_a_loop_that_xla_compiles():
+    import tensorflow as tf
+
+    def gradient(theta):
+        with tf.GradientTape() as tape:
+            tape.watch(theta)
+            total = 0.0
+            for _ in tf.range(3):
+                total += tf.reduce_sum(ops.affine_grid(theta, (4, 5)) ** 3)
+        return tape.gradient(total, theta)
+
+    theta = tf.constant([[[0.83, -0.31, 0.12], [0.27, 0.71, 0.05]]])
+    found = tf.function(gradient, jit_compile=True)(theta)
+    np.testing.assert_allclose(found, gradient(theta), rtol=1e-5)

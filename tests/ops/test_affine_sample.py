@@ -731,3 +731,53 @@ def test_gradient_of_an_empty_batch(fill_mode):
     arrays = np.zeros((0, 5, 6, 2), "float32"), np.zeros((0, 2, 3), "float32")
     found = gradients(scalar, *arrays)
     assert [gradient.shape for gradient in found] == [(0, 5, 6, 2), (0, 2, 3)]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("fill_mode", ["constant", "nearest", "reflect"])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_has_its_gradients_where_tensorflow_vectorises(fill_mode, jit_compile):
+    """`vectorized_map` drops derivatives of a function's own without a word."""
+    import tensorflow as tf
+
+    generator = np.random.default_rng(0)
+    images = tf.constant(generator.random((3, 7, 6, 2), "float32"))
+    theta = np.array([[0.83, -0.31, 0.12], [0.27, 0.71, 0.05]], "float32")
+    theta = tf.constant(theta + generator.uniform(0, 0.1, (3, 2, 3)).astype("float32"))
+
+    def warp(images, theta):
+        return ops.affine_sample(images, theta, fill_mode=fill_mode)
+
+    def one_by_one(images, theta):
+        return tf.vectorized_map(
+            lambda one: warp(one[0][None], one[1][None])[0], (images, theta)
+        )
+
+    def gradient(function):
+        def compute(images, theta):
+            with tf.GradientTape() as tape:
+                tape.watch([images, theta])
+                loss = tf.reduce_sum(tf.sin(3 * function(images, theta)))
+            return tape.gradient(loss, [images, theta])
+
+        return tf.function(compute, jit_compile=jit_compile)(images, theta)
+
+    for found, expected in zip(gradient(one_by_one), gradient(warp), strict=True):
+        assert np.abs(expected).max() > 1
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.tensorflow
+def test_batch_jacobian():
+    import tensorflow as tf
+
+    theta = tf.constant([[[0.83, -0.31, 0.12], [0.27, 0.71, 0.05]]] * 2)
+    images = tf.constant(np.random.default_rng(0).random((2, 4, 5, 1), "float32"))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(theta)
+        pixels = tf.reshape(ops.affine_sample(images, theta), (2, 20))
+        sums = [tf.reduce_sum(pixels[:, pixel]) for pixel in range(20)]
+    expected = np.stack([tape.gradient(one, theta) for one in sums], axis=1)
+    assert np.abs(expected).max() > 0.5
+    found = tape.batch_jacobian(pixels, theta)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

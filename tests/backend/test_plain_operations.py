@@ -1,7 +1,7 @@
 import keras
 import pytest
 
-from keras_stn.backend import is_exporting
+from keras_stn.backend import needs_plain_operations
 
 
 class Asks(keras.layers.Layer):
@@ -12,7 +12,7 @@ class Asks(keras.layers.Layer):
         self.answers = []
 
     def call(self, inputs):
-        self.answers.append(is_exporting())
+        self.answers.append(needs_plain_operations())
         return inputs
 
 
@@ -36,3 +36,12 @@ def test_true_only_while_a_model_is_written(tmp_path):
     layer.answers.clear()
     tf.function(model)(tf.zeros((4, 3)))
     assert layer.answers == [False]
+
+
+@pytest.mark.tensorflow
+def test_true_where_a_function_is_vectorised():
+    import tensorflow as tf
+
+    layer = Asks()
+    tf.vectorized_map(layer, tf.zeros((2, 3)))
+    assert layer.answers and all(layer.answers)
