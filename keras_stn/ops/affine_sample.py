@@ -69,7 +69,8 @@ def affine_sample(
     Returns:
         Tensor of shape `(batch, output_height, output_width, channels)`, or
         `(batch, channels, output_height, output_width)`, in the dtype of `images`.
-        Derivatives are for reverse mode: on JAX `jax.grad`, also twice, no `jax.jvp`.
+        Derivatives are for reverse mode, also twice: `tf.GradientTape` and no
+        `tf.autodiff.ForwardAccumulator`, which has None; `jax.grad` and no `jax.jvp`.
 
     Raises:
         ValueError: If a shape, a dtype or an option is not as above.

@@ -74,7 +74,7 @@ def grid_sample(
         `(batch, channels, output_height, output_width)`, in the dtype of `images`.
         Sums are formed in float32 or better. Integer images come back rounded;
         32-bit integers above 2**24 are exact with `"nearest"` only. Derivatives are
-        for reverse mode: on JAX `jax.grad`, also twice, no `jax.jvp`.
+        for reverse mode, as those of `affine_sample`.
 
     Raises:
         ValueError: If a shape, a dtype or an option is not as above.
