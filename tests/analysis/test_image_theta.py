@@ -99,6 +99,13 @@ def test_several_inputs():
         image_theta(model, {"a": images})
 
 
+def test_a_list_of_images_is_one_input():
+    model = with_theta("stn_c1", THETA)
+    np.testing.assert_array_equal(
+        image_theta(model, list(IMAGES)), image_theta(model, IMAGES)
+    )
+
+
 def test_images_of_any_size():
     image = keras.Input((None, None, 1))
     localization = keras.Sequential([keras.layers.GlobalAveragePooling2D()])

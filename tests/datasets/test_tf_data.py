@@ -57,3 +57,19 @@ def test_says_which_batches_it_takes(batch):
 
     with pytest.raises(ValueError, match="must be tuples of arrays.*Received: a "):
         as_tf_dataset(Other())
+
+
+def test_an_endless_data_set_has_no_length():
+    import tensorflow as tf
+
+    class Endless(keras.utils.PyDataset):
+        num_batches = None
+
+        def __getitem__(self, index):
+            return (np.full((2, 1), index, "float32"),)
+
+    dataset = as_tf_dataset(Endless())
+    assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+    for _ in range(2):  # Each time from its first batch.
+        found = [batch.max() for (batch,) in dataset.take(3).as_numpy_iterator()]
+        assert found == [0, 1, 2]
