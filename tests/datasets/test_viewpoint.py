@@ -78,3 +78,15 @@ def test_see_agrees_with_project():
     centre = np.array([(seen * x).sum(), (seen * y).sum()]) / seen.sum()
     (expected,) = project(view.matrix, np.array([(31.5, 21.5)]))
     assert centre == pytest.approx(expected, abs=0.3)
+
+
+def test_lines_are_turned_by_seven_degrees_or_so_and_never_much():
+    angles = []
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        view = draw_viewpoint(np.array([[10.0, 8, 28, 32], [32, 8, 50, 32]]), generator)
+        middle = (view.hull[:2] + view.hull[2:]) / 2
+        start, end = project(view.matrix, np.array([middle, middle + (0.01, 0)]))
+        angles.append(np.rad2deg(np.arctan2(*(end - start)[::-1])))
+    assert 6 < np.std(angles) < 8
+    assert 15 < np.abs(angles).max() < 21
