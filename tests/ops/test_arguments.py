@@ -15,6 +15,8 @@ from keras_stn.ops.arguments import (
     check_whole,
     coordinate_dtype,
     from_list,
+    is_shape,
+    shapes_of,
     standardize_data_format,
     standardize_flag,
     standardize_size,
@@ -241,3 +243,15 @@ def test_cures_of_images_of_three_axes(shape, has_batch_cure):
         check_image_rank(shape)
     assert ("images[None]" in str(error.value)) == has_batch_cure
     check_image_rank((2, *shape))
+
+
+def test_shapes_are_told_from_several_tensors():
+    assert is_shape((None, 28, 28, 1))
+    assert is_shape([2, 6])
+    assert not is_shape([np.zeros((2, 4, 4, 1)), np.zeros((2, 6))])
+    assert not is_shape([(None, 4, 4, 1), (None, 6)])
+
+
+def test_shapes_of_tensors_and_of_shapes():
+    tensors = {"image": np.zeros((2, 4, 4, 1)), "rest": [np.zeros(3), (None, 6)]}
+    assert shapes_of(tensors) == {"image": (2, 4, 4, 1), "rest": [(3,), (None, 6)]}
