@@ -175,7 +175,8 @@ class _Best:
 def _start(best, family, inverse, shape):
     """Offers warps to begin with; returns the best of each image, and of which."""
     parameters, distance = nearest_parameters(family, _starts(inverse, shape))
-    parameters = parameters[distance < _NEAR]
+    # The nearest of them at least: a family may have none of these warps.
+    parameters = parameters[distance <= max(_NEAR, distance.min())]
     images = len(best.distance)
     index = np.tile(np.arange(images), len(parameters))
     theta = ops.convert_to_numpy(family(np.repeat(parameters, images, axis=0)))

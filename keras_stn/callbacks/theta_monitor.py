@@ -9,6 +9,7 @@ from keras_stn import ops
 from keras_stn.models import pose
 from keras_stn.models.transformers import find_transformer, what_is_warped
 from keras_stn.ops.arguments import standardize_theta
+from keras_stn.ops.coordinates import extent
 
 # Points along each side of the grid that stands for the output when counting how much
 # of it lies outside the input.
@@ -175,5 +176,8 @@ def _aspect_ratio(model, layer):
     transformer = find_transformer(model, layer)
     shape = what_is_warped(model, transformer).shape
     is_last = transformer.data_format == "channels_last"
-    height, width = shape[1:3] if is_last else shape[2:4]
+    sides = shape[1:3] if is_last else shape[2:4]
+    if None in sides:
+        return 1.0
+    height, width = (extent(side, transformer.align_corners) for side in sides)
     return width / height if height and width else 1.0

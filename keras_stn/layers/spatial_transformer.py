@@ -69,7 +69,8 @@ class SpatialTransformer(keras.layers.Layer):
 
     Input shape:
         - images: `(batch, height, width, channels)`, or `(batch, channels, height,
-            width)` with `data_format="channels_first"`. Any float or integer dtype.
+            width)` with `data_format="channels_first"`. Any float or integer dtype
+            but uint64.
         - features: whatever the localisation network takes; lists and dicts too.
         - theta: `(batch, 2, 3)` or `(batch, 6)`.
 
@@ -210,7 +211,7 @@ class SpatialTransformer(keras.layers.Layer):
             theta = self.localize(self.features_of(inputs))
         else:
             theta = standardize_theta(theta)
-            theta = keras.ops.cast(theta, self._theta_dtype(theta))
+            theta = keras.ops.cast(theta, self.theta_dtype(theta))
         images = keras.ops.cast(images, self.compute_dtype)
         outputs = self._sample(images, theta)
         return (outputs, theta) if self.return_theta else outputs
@@ -254,6 +255,18 @@ class SpatialTransformer(keras.layers.Layer):
         )
         return standardize_theta(self.transform(offsets + identity))
 
+    def theta_dtype(self, theta):
+        """The dtype that a theta from elsewhere is cast to.
+
+        Args:
+            theta: A tensor or a symbolic tensor.
+
+        Returns:
+            `"float64"` if the layer computes in it or theta has it, else `"float32"`.
+        """
+        is_double = self.compute_dtype == "float64"
+        return "float64" if is_double else coordinate_dtype(theta)
+
     def compute_output_shape(self, input_shape):
         """The shape of the outputs, or a pair of shapes if `return_theta`."""
         images_shape, theta_shape = self._split(input_shape)
@@ -272,7 +285,7 @@ class SpatialTransformer(keras.layers.Layer):
         if not self.return_theta:
             return keras.KerasTensor(shapes, dtype=self.compute_dtype)
         if self.localization is None:
-            theta_dtype = self._theta_dtype(inputs[1])
+            theta_dtype = self.theta_dtype(inputs[1])
         else:
             theta_dtype = self._regression.compute_dtype
         return (
@@ -303,11 +316,6 @@ class SpatialTransformer(keras.layers.Layer):
             config.get("localization")
         )
         return cls(**config)
-
-    def _theta_dtype(self, theta):
-        """The dtype of a theta that comes from elsewhere."""
-        is_double = self.compute_dtype == "float64"
-        return "float64" if is_double else coordinate_dtype(theta)
 
     def _sample(self, images, theta):
         return ops.affine_sample(

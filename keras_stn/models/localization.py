@@ -36,7 +36,7 @@ def localization_network(name, input_shape, width=1.0):
     | `"fcn"` | dense 32 three times | anything small |
     | `"cnn-m"` | halve a 28x28 image, conv5 24, pool, dense 48 twice, with batch \
 normalisation after each | 28x28 images and 10x10 maps |
-    | `"cnn-t"` | conv5 20, pool, conv5 20, pool while the side exceeds 20, dense 20 \
+    | `"cnn-t"` | conv5 20, pool, conv5 20, pool if the side exceeds 20, dense 20 \
 | 60x60 images and 26x26 maps |
     | `"cnn-s"` | halve a 112x112 image, (conv5 20, pool) twice, dense 20 | 112x112 \
 images and 52x52 maps |
@@ -121,7 +121,9 @@ def _dense(x, units, index):
 
 
 def _normalize(x, index):
-    return layers.BatchNormalization(name=f"localization_norm_{index}")(x)
+    # Keras' default is the last axis in both data formats.
+    axis = -1 if keras.config.image_data_format() == "channels_last" else 1
+    return layers.BatchNormalization(axis, name=f"localization_norm_{index}")(x)
 
 
 def _cnn(x, width):

@@ -49,7 +49,8 @@ def mnist(
 
     Returns:
         A functional `keras.Model` from normalised images of shape `(batch, side, side,
-        1)` to logits of shape `(batch, 10)`.
+        1)`, or `(batch, 1, side, side)` if Keras' image data format is
+        `"channels_first"`, to logits of shape `(batch, 10)`.
 
     Raises:
         ValueError: If the variant, the task or the localisation network is unknown.
@@ -100,7 +101,9 @@ def _block(index, kernel_size, batch_norm):
         layers.ReLU(name=f"block_{index}_relu"),
     ]
     if batch_norm:
-        block.append(layers.BatchNormalization(name=f"block_{index}_norm"))
+        # Keras' default is the last axis in both data formats.
+        axis = -1 if keras.config.image_data_format() == "channels_last" else 1
+        block.append(layers.BatchNormalization(axis, name=f"block_{index}_norm"))
     return block
 
 

@@ -4,7 +4,6 @@ import keras
 
 from keras_stn.models.calls import first_call
 from keras_stn.models.transformers import find_transformer
-from keras_stn.ops.arguments import coordinate_dtype
 
 
 def pose(model, layer=None):
@@ -49,7 +48,7 @@ def pose(model, layer=None):
         ) from error
     if transformer.localization is None:
         theta = keras.ops.reshape(inputs[1], (-1, 2, 3))
-        theta = keras.ops.cast(theta, coordinate_dtype(theta))
+        theta = keras.ops.cast(theta, transformer.theta_dtype(theta))
     else:
         theta = transformer.localize(transformer.features_of(inputs))
     return keras.Model(model_inputs, theta, name=f"{model.name}_pose")

@@ -48,9 +48,9 @@ def affine_sample(
     Args:
         images: Tensor of shape `(batch, height, width, channels)`, or `(batch,
             channels, height, width)` with `data_format="channels_first"`. Any float
-            or integer dtype. A pixel that is NaN or infinite makes NaN of the samples
-            around it, up to those on its eight neighbours and also under the identity;
-            on an edge, also of those that lie beyond it.
+            or integer dtype but uint64. A pixel that is NaN or infinite makes NaN of
+            the samples around it, up to those on its eight neighbours and also under
+            the identity; on an edge, also of those that lie beyond it.
         theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`. Cast to float32 unless
             it is float64. NaN and infinite values give what they give in
             `grid_sample`; whether a gradient reaches the images where theta is no

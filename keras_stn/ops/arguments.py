@@ -162,6 +162,13 @@ def check_images(images):
             f"Received: images.shape={shape}"
         )
     dtype = keras.backend.standardize_dtype(images.dtype)
+    if dtype == "uint64":
+        # `keras.ops.where` would make 32 bits of them without a word.
+        raise ValueError(
+            "Invalid dtype of `images`. Expected any other integer dtype, or floats. "
+            "Received: images.dtype=uint64, which Keras does not keep. Cast the images "
+            "to int64 first."
+        )
     if not (keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)):
         raise ValueError(
             "Invalid dtype of `images`. Expected a float or an integer dtype. "

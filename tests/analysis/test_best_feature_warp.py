@@ -147,6 +147,26 @@ def test_control_on_the_image():
     np.testing.assert_allclose(best.theta[0], [inverse] * 3, atol=0.05)
 
 
+def test_a_family_without_any_of_the_warps_that_are_tried_first():
+    class HalfSize(transforms.Transform):
+        num_parameters = 2
+        identity_parameters = (0.0, 0.0)
+
+        def compute_theta(self, parameters):
+            x, y = parameters[:, 0], parameters[:, 1]
+            zeros = keras.ops.zeros_like(x)
+            rows = [zeros + 0.5, zeros, x, zeros, zeros + 0.5, y]
+            return keras.ops.reshape(keras.ops.stack(rows, axis=1), (-1, 2, 3))
+
+    double = theta_of(HalfSize(), (0.2, -0.1))
+    double[:, :, :2] *= 4
+    best = best_feature_warp(
+        network(1), "features", IMAGES, double, HalfSize(), steps=20
+    )
+    assert best.theta.shape == (1, 3, 2, 3)
+    assert (best.gap <= best.inverse_gap).all()
+
+
 def test_without_a_transform():
     best = best_feature_warp(network(3), "features", IMAGES, [IDENTITY], steps=2)
     assert best.gap[0] == 0

@@ -195,11 +195,14 @@ def test_no_images():
 
 
 @pytest.mark.parametrize("size", [(4, 8), (None, None)])
-def test_angles_of_images_that_are_not_square(size):
-    family = transforms.Rotation(aspect_ratio=2.0 if None not in size else 1.0)
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_angles_of_images_that_are_not_square(align_corners, size):
+    ratio = 7 / 3 if align_corners else 8 / 4
+    family = transforms.Rotation(aspect_ratio=1.0 if None in size else ratio)
     transformer = SpatialTransformer(
         keras.Sequential([layers.GlobalAveragePooling2D()]),
         family,
+        align_corners=align_corners,
         data_format="channels_last",
     )
     model = keras.Sequential(

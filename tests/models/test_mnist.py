@@ -60,6 +60,17 @@ def test_channels_first(variant, channels_first):
     np.testing.assert_array_equal(pose(model).predict(image, verbose=0), identity)
 
 
+@pytest.mark.parametrize("variant", ["cnn", "stn_c0", "stn_c1", "stn_sl1"])
+def test_each_channel_is_normalised_in_both_data_formats(variant, request):
+    shapes = []
+    for data_format in ("channels_last", "channels_first"):
+        request.getfixturevalue(data_format)
+        model = mnist(variant, batch_norm=True)
+        shapes.append([tuple(weight.shape) for weight in model.weights])
+    assert shapes[0] == shapes[1]
+    assert (64,) in shapes[0]
+
+
 def test_scale_does_not_halve():
     output = mnist("stn_c0", "scale").get_layer("spatial_transformer").output
     assert output.shape[1:] == (112, 112, 1)

@@ -130,3 +130,13 @@ def test_a_theta_in_half_precision_is_given_as_the_layer_has_it():
     warped, expected = layer([image, theta])
     model = keras.Model([image, numbers], warped)
     assert pose(model).output.dtype == expected.dtype == "float32"
+
+
+def test_a_theta_from_elsewhere_is_given_as_a_layer_in_double_precision_has_it():
+    image, theta = keras.Input((6, 6, 1)), keras.Input((2, 3))
+    layer = SpatialTransformer(
+        return_theta=True, data_format="channels_last", dtype="float64"
+    )
+    warped, expected = layer([image, theta])
+    found = pose(keras.Model([image, theta], warped)).output
+    assert found.dtype == expected.dtype == "float64"

@@ -116,6 +116,7 @@ def test_images(dtype):
         ((4, 4), "float32", r"images.shape=\(4, 4\).*`images\[None, ..., None\]`"),
         ((1, 4, 4, 1, 1), "float32", "Invalid rank"),
         ((1, 4, 0, 1), "float32", r"at least one pixel.*images.shape=\(1, 4, 0, 1\)"),
+        ((1, 4, 4, 1), "uint64", "any other integer dtype.*=uint64.*to int64"),
         ((1, 4, 4, 1), "bool", "float or an integer dtype. Received: .*=bool. Cast"),
         (
             (1, 4, 4, 1),
