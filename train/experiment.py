@@ -30,7 +30,7 @@ from train.summary import describe_result, print_plan, print_result
 # The entry of a run's config that is named as what sets it.
 _BACKEND = "KERAS_BACKEND"
 # What a later test of a model leaves as it is in the result.
-_WHERE_IT_WAS_TRAINED = ("device", "strategy", "xla", "versions", "finished")
+_AS_IT_WAS_TRAINED = ("recipe", "device", "strategy", "xla", "versions", "finished")
 
 
 @dataclasses.dataclass
@@ -196,7 +196,7 @@ def _keep(result, directory, has_trained):
     if not has_trained and directory.result.exists():
         earlier = directory.read_json(directory.result)
         result |= {
-            name: earlier[name] for name in _WHERE_IT_WAS_TRAINED if name in earlier
+            name: earlier[name] for name in _AS_IT_WAS_TRAINED if name in earlier
         }
     print_result(result)
     if len(earlier.get("passes", [])) > len(result["passes"]):

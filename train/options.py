@@ -92,8 +92,9 @@ def make_parser(dataset, description):
         type=fraction,
         default=0.0,
         metavar="FRACTION",
-        help="hold out so much of the training images and test on that instead of the "
-        "test images, to choose a recipe",
+        help="hold out so much of the training images, the last of them, and test on "
+        "that instead of the test images, to choose a recipe; images of your own must "
+        "not be sorted by label for that",
     )
     add(
         "--strategy",
@@ -176,14 +177,14 @@ def check_transformer_options(options, parser, names):
     Args:
         options: What the parser returned.
         parser: The parser, which knows their defaults.
-        names: The names of the options.
+        names: The names of the options, beside `localization_lr_multiplier`.
 
     Raises:
         ValueError: If the variant is `"cnn"` and one of them is not its default.
     """
     given = [
         f"--{name.replace('_', '-')} {getattr(options, name)}"
-        for name in names
+        for name in (*names, "localization_lr_multiplier")
         if getattr(options, name) != parser.get_default(name)
     ]
     if options.variant == "cnn" and given:

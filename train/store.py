@@ -6,6 +6,7 @@ The documents' tables are of the results that are stored here.
 """
 
 import argparse
+import functools
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from train.failures import exit_status
 from train.run_directory import RunDirectory
 
 RESULT_FOLDER = Path(__file__).parent / "results"
+_WHEN_INTERRUPTED = "Repeat the command to store the rest."
 
 
 def store(run_dir, folder=RESULT_FOLDER, replace=False):
@@ -79,6 +81,14 @@ def _check_same(path, result):
     passes = len(stored["passes"]), len(result["passes"])
     if passes[0] != passes[1]:
         differences.append(f"test passes: {passes[0]} there, {passes[1]} now")
+    # Older results are without the fingerprint; their sentences say less.
+    for name in ("data_fingerprint", "data"):
+        if name in stored and name in result:
+            if stored[name] != result[name]:
+                differences.append(
+                    f"{name}: {stored[name]!r} there, {result[name]!r} now"
+                )
+            break
     if differences:
         raise ValueError(
             f"{path.name} is stored already, of another experiment. "
@@ -103,11 +113,17 @@ def main(arguments=None):
     )
     options = parser.parse_args(arguments)
 
-    def work():
-        for run_dir in options.run_dir:
-            print(store(run_dir, replace=options.replace))
+    def store_one(run_dir):
+        print(store(run_dir, replace=options.replace))
 
-    return exit_status(work, "Repeat the command to store the rest.")
+    def work():
+        # A run that cannot be stored does not keep the others from it.
+        return max(
+            exit_status(functools.partial(store_one, run_dir), _WHEN_INTERRUPTED)
+            for run_dir in options.run_dir
+        )
+
+    return exit_status(work, _WHEN_INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_stn.models.transformers import transformers
 from train import platform
+from train.fingerprint import fingerprint
 from train.options import recipe_name
 
 
@@ -41,7 +42,11 @@ def print_plan(experiment, config, model, directory, strategy, steps, epochs):
         "training": f"{epochs} epochs of {steps} steps, batch {config['batch_size']}, "
         f"{config['optimizer']}, learning rate {config['learning_rate']:g} "
         f"({config['schedule']})"
-        + (f", localisation x {multiplier:g}" if multiplier != 1 else ""),
+        + (
+            f", localisation x {multiplier:g}"
+            if localization and multiplier != 1
+            else ""
+        ),
         "precision": keras.config.dtype_policy().name,
         "results": str(directory.path),
     }
@@ -78,6 +83,7 @@ def describe_result(experiment, config, options, model, history, passes, strateg
         "minutes": sum(row["seconds"] for row in history) / 60,
         "epochs": len(history),
         "data": experiment.data.source,
+        "data_fingerprint": fingerprint(experiment.data),
         "is_full_data": experiment.data.complete,
         "images": dict(zip(("train", "test"), experiment.sizes, strict=True)),
         "device": platform.device_name(),

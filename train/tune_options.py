@@ -44,6 +44,11 @@ def parse(arguments=None):
     options = _parser().parse_args(arguments)
     if options.dataset == "mnist" and options.task is None:
         options.task = "rotation"
+    if options.seed + options.seeds > 2**32:
+        raise ValueError(
+            "The best trial is trained with --seeds seeds from --seed on; they must be "
+            f"below 2**32. Received: --seed {options.seed} --seeds {options.seeds}"
+        )
     for dataset, names in _OF_DATASET.items():
         for name in names:
             if dataset != options.dataset and getattr(options, name) is not None:

@@ -174,6 +174,8 @@ with a transformer |
         """
         self._places.declare(hp)
         declare(hp, "learning_rate", self._learning_rate)
+        if not self._places.has_transformer:
+            return
         with self._places.with_transformer(hp):
             for name, choices in self._dimensions.items():
                 declare(hp, name, choices)

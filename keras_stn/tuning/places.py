@@ -52,6 +52,11 @@ class Places:
             found |= {f"{kind}{depth}": networks[0] for kind in kinds}
         return found
 
+    @property
+    def has_transformer(self):
+        """Whether any variant that can be drawn has a transformer."""
+        return self._kinds != ("cnn",)
+
     def declare(self, hp):
         """Makes variant, depth and localisation known to KerasTuner.
 

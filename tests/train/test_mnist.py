@@ -83,6 +83,14 @@ def test_the_name_says_what_is_not_the_default(data_dir, arguments, name):
     assert model.get_layer("spatial_transformer").fill_mode == expected
 
 
+@pytest.mark.parametrize("few", [100, 10_000])
+def test_only_few_digits_make_short_epochs(few, data_dir, monkeypatch):
+    monkeypatch.setattr("train.mnist._FEW", few)
+    _, _, experiment = make_experiment(["--data-dir", str(data_dir)])
+    assert 100 < len(experiment.data.x_train) < 10_000
+    assert experiment.has_few_images == (few == 10_000)
+
+
 def test_holds_out_training_images(small_run, tmp_path, capsys):
     arguments = ["--variant", "cnn", *small_run, "--validation-split", "0.25"]
     assert train(*arguments, "--train-images", "100") == 0
@@ -103,10 +111,13 @@ def test_test_only_repeats_the_error(small_run, tmp_path, capsys):
     assert second["passes"] == first["passes"]
     assert second["minutes"] == first["minutes"]
     assert second["name"] == first["name"]
-    path.write_text(json.dumps({**second, "device": "another", "error": 99.0}))
+    path.write_text(
+        json.dumps({**second, "device": "another", "recipe": "own", "error": 99.0})
+    )
     assert train("--variant", "cnn", *small_run, "--test-only") == 0
     third = json.loads(path.read_text())
-    assert third["device"] == "another"  # Where it was trained.
+    assert third["device"] == "another"  # Where it was trained,
+    assert third["recipe"] == "own"  # and by what.
     assert third["error"] == first["error"]
     # Fewer passes would be a worse result.
     arguments = ["--variant", "cnn", *small_run, "--test-only", "--test-passes", "1"]

@@ -69,6 +69,32 @@ def test_another_experiment_is_not_replaced(tmp_path, capsys):
     assert json.loads(path.read_text())["config"]["width"] == 0.5
 
 
+@pytest.mark.parametrize("entry", ["data_fingerprint", "data"])
+def test_other_data_do_not_replace(entry, tmp_path):
+    run = make_run(tmp_path / "run", "MNIST, downloaded.")
+    result = json.loads((run / "result.json").read_text())
+    for now in ("first", "second"):
+        (run / "result.json").write_text(json.dumps({**result, entry: now}))
+        if now == "first":
+            store(run, tmp_path / "results")
+    with pytest.raises(ValueError, match=f"{entry}: 'first' there, 'second' now"):
+        store(run, tmp_path / "results")
+
+
+def test_a_run_that_cannot_be_stored_does_not_keep_others_from_it(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("train.store.store", lambda run_dir, replace: _store(run_dir))
+
+    def _store(run_dir):
+        return store(run_dir, tmp_path / "results")
+
+    run = make_run(tmp_path / "run", "MNIST, downloaded.")
+    assert main([str(tmp_path / "nothing"), str(run)]) == 2
+    assert "nothing holds no finished run" in capsys.readouterr().err
+    assert [path.suffix for path in (tmp_path / "results").rglob("*-seed0.json")]
+
+
 def test_another_backend_does_not_replace(tmp_path):
     run = make_run(tmp_path / "run", "MNIST, downloaded.")
     result = json.loads((run / "result.json").read_text())

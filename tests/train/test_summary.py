@@ -3,10 +3,13 @@ import re
 import types
 
 import keras
+import numpy as np
 import pytest
 
+from keras_stn.datasets import MNIST
 from keras_stn.models import mnist
 from train import platform
+from train.fingerprint import fingerprint
 from train.options import OVERRIDES
 from train.strategy import make_strategy
 from train.summary import describe_result, print_plan, print_result
@@ -17,7 +20,9 @@ def experiment():
     return types.SimpleNamespace(
         name="a-run",
         settings={"variant": "stn_c1"},
-        data=types.SimpleNamespace(source="Some digits.", complete=False),
+        data=MNIST(
+            *(np.zeros((2, 28, 28), "uint8"), np.arange(2)) * 2, "Some digits.", False
+        ),
         sizes=(12_000, 1_000),
     )
 
@@ -55,8 +60,9 @@ def test_the_plan_says_what_will_be_trained(experiment, strategy, capsys):
 
 
 def test_the_plan_is_silent_on_what_there_is_not(experiment, strategy, capsys):
-    experiment.data.complete = True
-    config = {**CONFIG, "localization_lr_multiplier": 1.0}
+    experiment.data = experiment.data._replace(complete=True)
+    # The default of a recipe, which a network without a transformer has no use for.
+    config = {**CONFIG, "localization_lr_multiplier": 0.1}
     directory = types.SimpleNamespace(path="runs/a-run")
     print_plan(experiment, config, mnist("cnn"), directory, strategy, 240, 7)
     plan = capsys.readouterr().out
@@ -72,6 +78,7 @@ def test_the_result_is_json_and_sums_up_the_run(experiment, strategy):
     )
     assert result == json.loads(json.dumps(result))
     assert (result["error"], result["passes"]) == (1.5, [1.0, 2.0])
+    assert result["data_fingerprint"] == fingerprint(experiment.data)
     assert (result["minutes"], result["epochs"], result["seed"]) == (1.5, 2, 3)
     assert result["recipe"] == "quick"
     assert result["config"] == {**CONFIG, "variant": "stn_c1"}

@@ -135,6 +135,10 @@ def test_runs_on_jax_without_tensorflow(small_run, tmp_path, jax_alone):
         (["--data-dir", "/no/such/file.npz"], "/no/such/file.npz"),
         (["--batch-size", "81"], "at most the number of training images, 80"),
         (["--variant", "cnn", "--transform", "rotation"], "cnn has no transformer"),
+        (
+            ["--variant", "cnn", "--localization-lr-multiplier", "0.5"],
+            "Received: --localization-lr-multiplier 0.5",
+        ),
         (["--extra"], "Leave `extra` out"),
         (["--extra", "--validation-split", "0.1"], "all come from the extra half"),
     ],

@@ -62,3 +62,9 @@ def test_rejects(arguments, capsys):
     with pytest.raises(SystemExit):
         parse(arguments)
     assert arguments[0] in capsys.readouterr().err
+
+
+def test_all_seeds_must_be_seeds():
+    assert parse(["--seed", str(2**32 - 2), "--seeds", "2"]).seeds == 2
+    with pytest.raises(ValueError, match="Received: --seed 4294967295 --seeds 2"):
+        parse(["--seed", str(2**32 - 1), "--seeds", "2"])

@@ -85,6 +85,11 @@ def test_hyperband_continues_the_optimizer(hypermodel, data, tmp_path):
     assert int(model.optimizer.iterations) == 2
 
 
+def test_only_what_makes_a_difference_to_a_network_without_a_transformer(hypermodel):
+    hp = random_hp(hypermodel(variant="cnn"), 1)
+    assert set(hp.values) == {"variant", "learning_rate"}
+
+
 def test_network_is_as_drawn(hypermodel):
     searched = hypermodel(variant=["stn_c", "stn_sl", "stn_dl", "cnn"])
     names = set()
