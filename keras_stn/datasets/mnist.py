@@ -10,7 +10,12 @@ from keras_stn.datasets import (
     mnist_sample,
     mnist_tensorflow_datasets,
 )
-from keras_stn.datasets.mnist_arrays import TEST_DIGITS, TRAIN_DIGITS, check_arrays
+from keras_stn.datasets.mnist_arrays import (
+    TEST_DIGITS,
+    TRAIN_DIGITS,
+    are_complete,
+    check_arrays,
+)
 from keras_stn.datasets.mnist_npz import NPZ_NAME, read_npz
 from keras_stn.datasets.sources import Sources, first_of, named_directory
 
@@ -24,7 +29,8 @@ class MNIST(NamedTuple):
         x_test: uint8 array of shape `(images, 28, 28)`; 10,000 images if complete.
         y_test: uint8 array of shape `(images,)`.
         source: One sentence that says what was read, for the screen and for results.
-        complete: Whether this is all of MNIST, 60,000 and 10,000 digits.
+        complete: Whether this is all of MNIST, 60,000 and 10,000 digits, by how many
+            there are of each.
     """
 
     x_train: np.ndarray
@@ -74,18 +80,18 @@ def load_mnist(data_dir=None):
     >>> import pathlib, tempfile
     >>> import numpy as np
     >>> import keras_stn
-    >>> digits, labels = np.zeros((60000, 28, 28), "uint8"), np.zeros(60000, "uint8")
+    >>> digits, labels = np.zeros((500, 28, 28), "uint8"), np.zeros(500, "uint8")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     np.savez_compressed(
     ...         pathlib.Path(folder, "mnist.npz"),
     ...         x_train=digits,
     ...         y_train=labels,
-    ...         x_test=digits[:10000],
-    ...         y_test=labels[:10000],
+    ...         x_test=digits[:100],
+    ...         y_test=labels[:100],
     ...     )
     ...     mnist = keras_stn.datasets.load_mnist(folder)
     >>> mnist.x_train.shape, mnist.complete
-    ((60000, 28, 28), True)
+    ((500, 28, 28), False)
     """
     directory = _directory(data_dir)
     npz = directory / NPZ_NAME
@@ -116,15 +122,18 @@ def _directory(data_dir):
 
 
 def _result(arrays, origin):
-    x_train, _, x_test, _ = arrays
-    complete = (len(x_train), len(x_test)) == (TRAIN_DIGITS, TEST_DIGITS)
+    x_train, y_train, x_test, y_test = arrays
+    complete = are_complete(y_train, y_test)
     sizes = f"{len(x_train):,} training and {len(x_test):,} test digits"
     if complete:
         return MNIST(*arrays, f"MNIST, {sizes}, {origin}.", complete)
-    source = (
-        f"NOT the full MNIST: {sizes} instead of {TRAIN_DIGITS:,} and "
-        f"{TEST_DIGITS:,}, {origin}."
-    )
+    if (len(x_train), len(x_test)) == (TRAIN_DIGITS, TEST_DIGITS):
+        source = f"NOT MNIST: {sizes}, whose labels are not MNIST's, {origin}."
+    else:
+        source = (
+            f"NOT the full MNIST: {sizes} instead of {TRAIN_DIGITS:,} and "
+            f"{TEST_DIGITS:,}, {origin}."
+        )
     warnings.warn(source, stacklevel=3)
     return MNIST(*arrays, source, complete)
 

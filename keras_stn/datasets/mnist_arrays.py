@@ -6,6 +6,20 @@ from keras_stn.datasets.damage import damaged
 
 TRAIN_DIGITS = 60_000
 TEST_DIGITS = 10_000
+# How many there are of each digit in MNIST's files: in any order this tells MNIST from
+# other data in its form, such as Fashion-MNIST, which have as many of each class.
+COUNTS_OF_DIGITS = (
+    (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+    (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+)
+
+
+def are_complete(y_train, y_test):
+    """Whether labels are those of all of MNIST, in any order."""
+    return all(
+        tuple(np.bincount(labels, minlength=10)) == counts
+        for labels, counts in zip((y_train, y_test), COUNTS_OF_DIGITS, strict=True)
+    )
 
 
 def check_arrays(arrays, origin):

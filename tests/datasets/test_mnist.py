@@ -13,6 +13,7 @@ from keras_stn.datasets import (
     mnist_tensorflow_datasets,
     preparation,
 )
+from keras_stn.datasets.mnist_arrays import COUNTS_OF_DIGITS
 
 pytestmark = pytest.mark.filterwarnings("ignore:NOT the full MNIST")
 
@@ -117,17 +118,27 @@ def test_npz_that_is_not_all_of_mnist_says_so(isolated, arrays):
     assert mnist.source.startswith("NOT the full MNIST")
 
 
-def test_npz_of_full_size_is_complete(isolated):
-    directory = save(
-        isolated / "data",
-        {
-            "x_train": np.zeros((60_000, 28, 28), np.uint8),
-            "y_train": np.zeros(60_000, np.int64),
-            "x_test": np.zeros((10_000, 28, 28), np.uint8),
-            "y_test": np.zeros(10_000, np.int64),
-        },
-    )
-    mnist = load_mnist(str(directory))
+def of_full_size(y_train, y_test):
+    return {
+        "x_train": np.zeros((60_000, 28, 28), np.uint8),
+        "y_train": y_train,
+        "x_test": np.zeros((10_000, 28, 28), np.uint8),
+        "y_test": y_test,
+    }
+
+
+def test_other_data_of_the_size_of_mnist_say_so(isolated):
+    labels = np.arange(60_000) % 10
+    directory = save(isolated / "data", of_full_size(labels, labels[:10_000]))
+    with pytest.warns(UserWarning, match="whose labels are not MNIST's"):
+        mnist = load_mnist(str(directory))
+    assert not mnist.complete
+    assert mnist.source.startswith("NOT MNIST: 60,000 training and 10,000 test digits")
+
+
+def test_npz_with_all_the_labels_is_complete(isolated):
+    labels = [np.repeat(np.arange(10), counts) for counts in COUNTS_OF_DIGITS]
+    mnist = load_mnist(str(save(isolated / "data", of_full_size(*labels))))
     assert mnist.complete
     assert mnist.y_train.dtype == np.uint8
     assert mnist.source.startswith("MNIST, 60,000 training and 10,000 test digits")
