@@ -100,7 +100,7 @@ def notes(table, rows):
         for row in rows
         for one in row.left_out
     ]
-    lines += _mixed_recipes(rows)
+    lines += _mixed_recipes(rows) + _mixed_data(rows)
     shipped = [_name_of(row) for row in rows if row.is_shipped]
     if shipped:
         lines.append(f"From train/results, not run here: {', '.join(shipped)}.")
@@ -135,6 +135,23 @@ def _mixed_recipes(rows):
                 )
                 lines.append(f"{where} all have the same {entry}: {groups}.")
     return lines
+
+
+def _mixed_data(rows):
+    """Says where results are of different data; older ones do not know theirs."""
+    networks = {}
+    for row in rows:
+        for result in row.results:
+            if "data_fingerprint" in result:
+                names = networks.setdefault(result["data_fingerprint"], {})
+                names[_name_of(row)] = without_paths(result["data"])
+    if len(networks) < 2:
+        return []
+    groups = "; ".join(
+        f"{', '.join(names)} ({next(iter(names.values())).rstrip('.')})"
+        for names in networks.values()
+    )
+    return [f"Not all of the same data: {groups}."]
 
 
 def _headings(table):

@@ -85,6 +85,20 @@ def test_says_where_data_differ(folders, table):
     )
 
 
+def test_says_where_data_of_the_same_size_differ(folders, table):
+    runs, stored, add = folders
+    for seed, fingerprint in enumerate(["a", "b", None]):
+        run = result("rotation", "cnn", seed, 1.3)
+        if fingerprint:
+            run |= {"data_fingerprint": fingerprint, "data": f"From {fingerprint}.npz."}
+        add(run, "runs")
+    notes = as_json(table, collect(table, "laptop", runs, stored))["notes"]
+    assert (
+        "Not all of the same data: rotation CNN (From a.npz); rotation CNN (From "
+        "b.npz)." in notes
+    )
+
+
 def test_choices_are_compared_with_the_first_of_their_network(folders):
     runs, stored, add = folders
     table = read_table("choices")
