@@ -59,6 +59,12 @@ def _hold_out(data, fraction):
         f"Tested NOT on the test images but on {held_out:,} of the training images, "
         "which were held out."
     )
+    unseen = np.setdiff1d(held.y_test, held.y_train)
+    if unseen.size:
+        note += (
+            f" NONE is left to train on of: {', '.join(map(str, unseen))}. The last "
+            "images are held out; shuffle data that are sorted by label."
+        )
     return held, note
 
 

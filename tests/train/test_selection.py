@@ -60,6 +60,14 @@ def test_holds_out_training_images(data):
     assert (len(both.x_train), len(both.x_test)) == (80, 15)
 
 
+@pytest.mark.parametrize("is_sorted", [False, True])
+def test_says_where_held_out_labels_are_not_trained_on(data, is_sorted):
+    labels = np.arange(100) // 10 if is_sorted else np.arange(100) % 10
+    source = select(data._replace(y_train=labels), validation_split=0.25).source
+    assert ("NONE is left to train on of: 8, 9. " in source) == is_sorted
+    assert ("shuffle" in source) == is_sorted
+
+
 def test_images_on_disk_stay_there(data):
     data = data._replace(x_train=OnDisk(np.arange(100)))
     part = select(data, train_images=7, validation_split=0.5)
