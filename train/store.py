@@ -6,7 +6,6 @@ The documents' tables are of the results that are stored here.
 """
 
 import argparse
-import functools
 import json
 import re
 import shutil
@@ -17,7 +16,6 @@ from train.failures import exit_status
 from train.run_directory import RunDirectory
 
 RESULT_FOLDER = Path(__file__).parent / "results"
-_WHEN_INTERRUPTED = "Repeat the command to store the rest."
 
 
 def store(run_dir, folder=RESULT_FOLDER, replace=False):
@@ -113,17 +111,18 @@ def main(arguments=None):
     )
     options = parser.parse_args(arguments)
 
-    def store_one(run_dir):
-        print(store(run_dir, replace=options.replace))
-
     def work():
-        # A run that cannot be stored does not keep the others from it.
-        return max(
-            exit_status(functools.partial(store_one, run_dir), _WHEN_INTERRUPTED)
-            for run_dir in options.run_dir
-        )
+        status = 0
+        for run_dir in options.run_dir:
+            try:
+                print(store(run_dir, replace=options.replace))
+            except (ValueError, OSError) as error:
+                # It does not keep the others from being stored.
+                print(f"\nError: {error}", file=sys.stderr)
+                status = 2
+        return status
 
-    return exit_status(work, _WHEN_INTERRUPTED)
+    return exit_status(work, "Repeat the command to store the rest.")
 
 
 if __name__ == "__main__":

@@ -69,8 +69,7 @@ class SpatialTransformer(keras.layers.Layer):
 
     Input shape:
         - images: `(batch, height, width, channels)`, or `(batch, channels, height,
-            width)` with `data_format="channels_first"`. Any float or integer dtype
-            but uint64.
+            width)` with `data_format="channels_first"`. Any float or integer dtype.
         - features: whatever the localisation network takes; lists and dicts too.
         - theta: `(batch, 2, 3)` or `(batch, 6)`.
 

@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import layers
 
+from keras_stn.models.normalization import batch_normalization
 from keras_stn.ops.arguments import check_choice, check_width
 
 
@@ -121,9 +122,7 @@ def _dense(x, units, index):
 
 
 def _normalize(x, index):
-    # Keras' default is the last axis in both data formats.
-    axis = -1 if keras.config.image_data_format() == "channels_last" else 1
-    return layers.BatchNormalization(axis, name=f"localization_norm_{index}")(x)
+    return batch_normalization(f"localization_norm_{index}")(x)
 
 
 def _cnn(x, width):

@@ -5,6 +5,7 @@ from keras import layers
 
 from keras_stn.layers import Conv2D, MaxPooling2D
 from keras_stn.models.localization import localization_builder
+from keras_stn.models.normalization import batch_normalization
 from keras_stn.models.splice import splice
 from keras_stn.models.variant import Variant
 from keras_stn.ops.arguments import check_choice
@@ -101,9 +102,7 @@ def _block(index, kernel_size, batch_norm):
         layers.ReLU(name=f"block_{index}_relu"),
     ]
     if batch_norm:
-        # Keras' default is the last axis in both data formats.
-        axis = -1 if keras.config.image_data_format() == "channels_last" else 1
-        block.append(layers.BatchNormalization(axis, name=f"block_{index}_norm"))
+        block.append(batch_normalization(f"block_{index}_norm"))
     return block
 
 
