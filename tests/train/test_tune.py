@@ -147,11 +147,20 @@ def test_tensorboard_knows_the_hyperparameters(small_search, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_search_that_always_diverges(small_search, tmp_path, capsys):
-    arguments = ["--learning-rate", "1e30", "--max-trials", "5", "--variant", "cnn"]
-    assert main([*small_search, *arguments, "--depth", "0"]) == 2
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        # KerasTuner ends a search by the third failure in a row.
+        (["1e30", "2e30", "3e30", "4e30"], "The search was given up"),
+        # There is but one network to try.
+        (["1e30"], "None of 1 trials was completed"),
+    ],
+)
+def test_a_search_that_always_diverges(rates, message, small_search, tmp_path, capsys):
+    arguments = ["--variant", "cnn", "--depth", "0", "--max-trials", "5"]
+    assert main([*small_search, *arguments, "--learning-rate", *rates]) == 2
     printed = capsys.readouterr().err
-    assert "The search was given up" in printed
+    assert message in printed
     assert "The loss became" in printed
     assert not (tmp_path / "run" / "result.json").exists()
 
