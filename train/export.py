@@ -25,8 +25,12 @@ def export_formats(text):
     return names
 
 
-def check_exportable(names):
+def check_exportable(names, later="--test-only"):
     """Checks that the formats can be written here, before hours are spent on training.
+
+    Args:
+        names: Keys of `FORMATS`.
+        later: The option with which a finished run is exported.
 
     Raises:
         ValueError: If one cannot be written on this backend, or needs what is not
@@ -40,7 +44,7 @@ def check_exportable(names):
                 f"--export {name} does not work on Keras' {backend} backend, only on "
                 f"{', '.join(modules)}. Leave it out and export when the run is "
                 "finished: repeat the command with KERAS_BACKEND=tensorflow in front, "
-                f"and --test-only --export {name}."
+                f"and {later} --export {name}."
             )
         missing = [
             module

@@ -122,14 +122,19 @@ def make_parser(dataset, description):
         default="none",
         help="compute in half precision; grids stay in single",
     )
+    add_export(add)
+    return parser
+
+
+def add_export(add, model="the trained model"):
+    """Adds `--export` to a parser or a group, given its `add_argument`."""
     add(
         "--export",
         type=export_formats,
         default=[],
         metavar="FORMATS",
-        help=f"also write the trained model as {','.join(FORMATS)} (any of them)",
+        help=f"also write {model} as {','.join(FORMATS)} (any of them)",
     )
-    return parser
 
 
 def read_config(dataset, options, tasks=()):

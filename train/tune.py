@@ -17,6 +17,7 @@ import numpy as np
 from train import experiment as experiments
 from train import mnist, platform, svhn
 from train.classifier import Classifier
+from train.export import check_exportable
 from train.failures import exit_status
 from train.fingerprint import fingerprint
 from train.run_directory import RunDirectory
@@ -61,6 +62,7 @@ def search(options):
     Returns:
         What was written to `result.json`, or None in a worker.
     """
+    check_exportable(options.export, later="--resume")
     experiment, config = _experiment(options)
     directory = RunDirectory(
         options.run_dir or f"runs/{_name(options)}", read_only=role() == "worker"
@@ -245,8 +247,12 @@ def _train_again(options, hypermodel, choices, seed, directory):
         epochs=options.final_epochs or options.epochs,
         learning_rate=choices["learning_rate"],
         localization_lr_multiplier=multiplier,
+        # Of the network that is kept, see `_finish`.
+        export=",".join(options.export) if seed == options.seed else "",
     )
-    if directory.config.exists():
+    if directory.result.exists():
+        arguments.append("--test-only")
+    elif directory.config.exists():
         arguments.append("--resume")
     run_options, config, experiment = _SCRIPTS[options.dataset].make_experiment(
         arguments
@@ -257,7 +263,8 @@ def _train_again(options, hypermodel, choices, seed, directory):
         settings={**experiment.settings, **choices},
         build_model=lambda: hypermodel.network(choices),
     )
-    print(f"\nTraining the best again on all training images, seed {seed}\n")
+    if not run_options.test_only:
+        print(f"\nTraining the best again on all training images, seed {seed}\n")
     return experiments.run(experiment, config, run_options)
 
 

@@ -5,7 +5,7 @@ import argparse
 from keras_stn.ops.arguments import FILL_MODES
 from keras_stn.tuning import Range
 from train import mnist, svhn
-from train.options import fraction, positive_float, positive_int, seed
+from train.options import add_export, fraction, positive_float, positive_int, seed
 from train.platform import DEVICES
 from train.tuners import ALGORITHMS
 
@@ -64,7 +64,7 @@ def dataset_arguments(options, **others):
 
     Args:
         options: What `parse` returned.
-        **others: Options of that script, such as `seed`.
+        **others: Options of that script, such as `seed`. None and "" are left out.
 
     Returns:
         A list of strings.
@@ -74,7 +74,7 @@ def dataset_arguments(options, **others):
     return [
         text
         for name, value in values.items()
-        if value is not None
+        if value not in (None, "")
         for text in (f"--{name.replace('_', '-')}", str(value))
     ]
 
@@ -141,6 +141,7 @@ def _parser():
     add("--seeds", type=positive_int, default=3, help="how many times")
     add("--final-epochs", type=positive_int, help="default: as many as a trial's")
     add("--test-passes", type=positive_int, help="of mnist: fresh draws to test on")
+    add_export(add, "the first seed's")
     add = parser.add_argument_group(
         "what is searched: one value is fixed, of several one is chosen; rates and "
         "widths also within a range, as 1e-4:1e-2"

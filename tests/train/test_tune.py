@@ -147,6 +147,25 @@ def test_tensorboard_knows_the_hyperparameters(small_search, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.tensorflow
+def test_exports_the_network_that_it_keeps(small_search, tmp_path, capsys):
+    arguments = [*small_search, "--max-trials", "1", "--resume", "--export"]
+    assert main([*arguments[:-2]]) == 0
+    result = read(tmp_path / "run" / "result.json")
+    capsys.readouterr()
+    assert main([*arguments, "savedmodel"]) == 0
+    # Nothing is trained again for it.
+    assert "Epoch 1/1" not in capsys.readouterr().out
+    assert read(tmp_path / "run" / "result.json") == result
+    first, second = (
+        tmp_path / "run" / f"final-trial{result['trial']}-seed{seed}" for seed in (0, 1)
+    )
+    assert read(first / "exports.json")["savedmodel"]["error"] == result["errors"][0]
+    assert (first / "savedmodel" / "1" / "saved_model.pb").exists()
+    assert not (second / "exports.json").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rates", "message"),
     [
