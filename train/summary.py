@@ -53,7 +53,7 @@ def print_plan(experiment, config, model, directory, strategy, steps, epochs):
     for name, text in lines.items():
         print(f"{name:<10}{text}")
     if not experiment.data.complete:
-        print("NOTE      This is not the full data set; expect a higher error.")
+        print("NOTE      Not the full data set: errors cannot be compared to its own.")
     print(flush=True)
 
 

@@ -281,7 +281,7 @@ def _print_plan(options, experiment, data, epochs, directory):
     for name, text in lines.items():
         print(f"{name:<10}{text}")
     if not experiment.data.complete:
-        print("NOTE      This is not the full data set; expect a higher error.")
+        print("NOTE      Not the full data set: errors cannot be compared to its own.")
     if role() == "chief":
         print("NOTE      This is the chief: it waits for workers and runs no trial.")
     print(flush=True)

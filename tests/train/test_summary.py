@@ -56,7 +56,7 @@ def test_the_plan_says_what_will_be_trained(experiment, strategy, capsys):
         " localisation x 0.3" in plan
     )
     assert "results   runs/a-run" in plan
-    assert "NOTE      This is not the full data set" in plan
+    assert "NOTE      Not the full data set" in plan
 
 
 def test_the_plan_is_silent_on_what_there_is_not(experiment, strategy, capsys):
