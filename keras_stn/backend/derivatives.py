@@ -60,8 +60,14 @@ def with_derivatives(function, *derivatives):
         import jax
 
         with_own = jax.custom_vjp(function)
-        # Through itself, so that second derivatives take the same way.
-        with_own.defvjp(lambda *tensors: (with_own(*tensors), tensors), derive)
+
+        def forward(*tensors):
+            # Through itself, so that second derivatives take the same way. Copies,
+            # which XLA drops: JAX 0.10 keeps of an argument only which one it is, and
+            # in a loop, where second derivatives have others, mistakes it.
+            return with_own(*tensors), tuple(map(jax.numpy.copy, tensors))
+
+        with_own.defvjp(forward, derive)
         return lambda *tensors: with_own(*map(ops.convert_to_tensor, tensors))
     return function
 

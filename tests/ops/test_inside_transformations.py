@@ -69,6 +69,37 @@ def test_control_flow_of_tensorflow(within, fill_mode, images, theta):
         check(tf.function(gradient, jit_compile=jit_compile)(images, theta), expected)
 
 
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_second_derivatives_in_a_loop_of_tensorflow(images, theta):
+    import tensorflow as tf
+
+    def in_loop(images, theta):
+        for _ in tf.range(2):
+            images = affine_sample(images, theta)
+        return images
+
+    def twice(images, theta):
+        return affine_sample(affine_sample(images, theta), theta)
+
+    def gradients(function):
+        @tf.function
+        def compute(images, theta):
+            tensors = [images, theta]
+            with tf.GradientTape() as outer:
+                outer.watch(tensors)
+                with tf.GradientTape() as inner:
+                    inner.watch(tensors)
+                    loss = tf.reduce_sum(function(images, theta) ** 3)
+                one, other = inner.gradient(loss, tensors)
+                size = tf.reduce_sum(one**2) + tf.reduce_sum(other**2)
+            return outer.gradient(size, tensors)
+
+        return compute(images, theta)
+
+    check(gradients(in_loop), gradients(twice))
+
+
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("fill_mode", ["constant", "nearest", "reflect"])
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -163,12 +194,11 @@ def jax_recomputed(images, theta):
     return jax.checkpoint(affine_sample)(images, theta)
 
 
+FUNCTIONS_OF_JAX = [jax_loop, jax_branch, jax_shards, jax_one_by_one, jax_recomputed]
+
+
 @JAX
-@pytest.mark.parametrize(
-    "function",
-    [jax_loop, jax_branch, jax_shards, jax_one_by_one, jax_recomputed],
-    ids=lambda function: function.__name__,
-)
+@pytest.mark.parametrize("function", FUNCTIONS_OF_JAX, ids=lambda one: one.__name__)
 @pytest.mark.parametrize("jit", [False, True])
 def test_transformations_of_jax(function, jit, images, theta):
     import jax
@@ -184,6 +214,27 @@ def test_transformations_of_jax(function, jit, images, theta):
     outside = twice if function is jax_loop else affine_sample
     inside = jax.jit(gradients(function)) if jit else gradients(function)
     check(inside(images, theta), gradients(outside)(images, theta))
+
+
+@JAX
+@pytest.mark.parametrize("function", FUNCTIONS_OF_JAX, ids=lambda one: one.__name__)
+def test_second_derivatives_in_transformations_of_jax(function, images, theta):
+    import jax
+
+    def twice(images, theta):
+        return affine_sample(affine_sample(images, theta), theta)
+
+    def gradients(function):
+        def size_of_gradients(images, theta):
+            one, other = jax.grad(
+                lambda *tensors: (function(*tensors) ** 3).sum(), argnums=(0, 1)
+            )(images, theta)
+            return (one**2).sum() + (other**2).sum()
+
+        return jax.jit(jax.grad(size_of_gradients, argnums=(0, 1)))
+
+    outside = twice if function is jax_loop else affine_sample
+    check(gradients(function)(images, theta), gradients(outside)(images, theta))
 
 
 def torch_compiled(images, theta):
