@@ -77,7 +77,7 @@ def export(names, model, experiment, directory):
     Raises:
         ValueError: If the outputs are not the same.
     """
-    model = served(_in_single_precision(model, experiment))
+    model = served(_in_single_precision(model))
     data = experiment.test_data(0)
     batches = [data[index] for index in range(len(data))]
     images = [np.asarray(batch[0], "float32") for batch in batches]
@@ -124,18 +124,28 @@ def export(names, model, experiment, directory):
     return report
 
 
-def _in_single_precision(model, experiment):
+def _in_single_precision(model):
     """The model, or a copy in float32 if it computes in half precision."""
-    policy = keras.config.dtype_policy()
-    if policy.compute_dtype == "float32":
+    config = model.get_config()
+    single = _without_half_precision(config)
+    if single == config:
         return model
-    try:
-        keras.config.set_dtype_policy("float32")
-        copy = experiment.build_model()
-    finally:
-        keras.config.set_dtype_policy(policy)
+    copy = type(model).from_config(single)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def _without_half_precision(config):
+    """The config of a model, at any depth of which mixed policies are float32."""
+    if isinstance(config, list | tuple):
+        return type(config)(map(_without_half_precision, config))
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        name = config["config"]["name"]
+        if name in ("mixed_float16", "mixed_bfloat16"):
+            return {**config, "config": {**config["config"], "name": "float32"}}
+    return {name: _without_half_precision(value) for name, value in config.items()}
 
 
 def _predict(model, images):

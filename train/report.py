@@ -151,7 +151,7 @@ def _mixed_data(rows):
         f"{', '.join(names)} ({next(iter(names.values())).rstrip('.')})"
         for names in networks.values()
     )
-    return [f"Not all of the same data: {groups}."]
+    return [f"Not all of the same data, or not in the same order: {groups}."]
 
 
 def _headings(table):

@@ -84,7 +84,8 @@ def _check_same(path, result):
         if name in stored and name in result:
             if stored[name] != result[name]:
                 differences.append(
-                    f"{name}: {stored[name]!r} there, {result[name]!r} now"
+                    f"{name}: {stored[name]!r} there, {result[name]!r} now, which is "
+                    "other data or the same in another order"
                 )
             break
     if differences:

@@ -17,9 +17,10 @@ import numpy as np
 from train import experiment as experiments
 from train import mnist, platform, svhn
 from train.classifier import Classifier
-from train.export import check_exportable
+from train.export import check_exportable, export
 from train.failures import exit_status
 from train.fingerprint import fingerprint
+from train.loading import load_model
 from train.run_directory import RunDirectory
 from train.trial_data import mnist_data, svhn_data
 from train.trial_table import best_choices, format_table, trial_rows
@@ -198,7 +199,7 @@ def _finish(options, hypermodel, rows, directory):
         for seed in range(options.seed, options.seed + options.seeds)
     }
     results = [
-        _train_again(options, hypermodel, choices, seed, final)
+        _train_again(*_final_run(options, hypermodel, choices, seed, final))
         for seed, final in finals.items()
     ]
     errors = [result["error"] for result in results]
@@ -219,7 +220,7 @@ def _finish(options, hypermodel, rows, directory):
             name: results[0][name]
             for name in ("data", "is_full_data", "images", "parameters", "device")
         },
-        "versions": platform.versions()
+        "versions": results[0]["versions"]
         | {"keras_tuner": importlib.metadata.version("keras-tuner")},
     }
     directory.write_json(directory.result, result)
@@ -232,13 +233,15 @@ def _finish(options, hypermodel, rows, directory):
         f"Written to {directory.path}: result.json, trials.json, trials.txt, "
         "model.keras (of the first seed)"
     )
+    if options.export:
+        final = finals[options.seed]
+        experiment, *_ = _final_run(options, hypermodel, choices, options.seed, final)
+        export(options.export, load_model(final.model), experiment, final)
     return result
 
 
-def _train_again(options, hypermodel, choices, seed, directory):
-    """One training on the whole training set, by the training scripts' own code."""
-    keras.utils.clear_session()
-    multiplier = choices.get("localization_lr_multiplier", 1.0)
+def _final_run(options, hypermodel, choices, seed, directory):
+    """Experiment, config and options of a training on the whole training set."""
     arguments = dataset_arguments(
         options,
         variant=choices["variant"],
@@ -246,9 +249,8 @@ def _train_again(options, hypermodel, choices, seed, directory):
         run_dir=directory.path,
         epochs=options.final_epochs or options.epochs,
         learning_rate=choices["learning_rate"],
-        localization_lr_multiplier=multiplier,
-        # Of the network that is kept, see `_finish`.
-        export=",".join(options.export) if seed == options.seed else "",
+        # Of a transformer; there may be none.
+        localization_lr_multiplier=choices.get("localization_lr_multiplier"),
     )
     if directory.result.exists():
         arguments.append("--test-only")
@@ -263,9 +265,17 @@ def _train_again(options, hypermodel, choices, seed, directory):
         settings={**experiment.settings, **choices},
         build_model=lambda: hypermodel.network(choices),
     )
-    if not run_options.test_only:
-        print(f"\nTraining the best again on all training images, seed {seed}\n")
-    return experiments.run(experiment, config, run_options)
+    return experiment, config, run_options
+
+
+def _train_again(experiment, config, options):
+    """Trains by the training scripts' own code, or tests what is trained."""
+    keras.utils.clear_session()
+    if not options.test_only:
+        print(
+            f"\nTraining the best again on all training images, seed {options.seed}\n"
+        )
+    return experiments.run(experiment, config, options)
 
 
 def _print_plan(options, experiment, data, epochs, directory):

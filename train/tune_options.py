@@ -64,7 +64,7 @@ def dataset_arguments(options, **others):
 
     Args:
         options: What `parse` returned.
-        **others: Options of that script, such as `seed`. None and "" are left out.
+        **others: Options of that script, such as `seed`. None is left out.
 
     Returns:
         A list of strings.
@@ -74,7 +74,7 @@ def dataset_arguments(options, **others):
     return [
         text
         for name, value in values.items()
-        if value not in (None, "")
+        if value is not None
         for text in (f"--{name.replace('_', '-')}", str(value))
     ]
 

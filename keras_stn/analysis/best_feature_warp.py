@@ -80,8 +80,9 @@ def best_feature_warp(
     as much as under the exact inverse.
 
     The search begins at the exact inverse, the identity, and the inverse followed by
-    turns every 30 degrees, shifts, zooms and reflections, where the family has them.
-    From the best four of each image Adam descends.
+    turns every 30 degrees, shifts, zooms and reflections, where the family has them, or
+    else at what of the family is nearest to them. From the best four of each image Adam
+    descends.
 
     Args:
         model: A functional or Sequential model from images to anything.

@@ -33,8 +33,9 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
       the pass, so that the next call sees it again, unless what is left over are the
       few batches, up to ten or so, that are read ahead. Set `pass_index` before each
       such call to choose the pass.
-    - Of one or two batches `fit` reads all when it looks at their shapes, so that
-      training begins with the second pass; through `as_tf_dataset` with the first.
+    - Of one batch, on TensorFlow also of two, `fit` reads all when it looks at their
+      shapes, so that training begins with the pass after the first, resumed or not;
+      through `as_tf_dataset` with the first.
     - The attribute `workers` is Keras' own and stays 1: with more, Keras 3.15 hands
       batches left over from one epoch, or from building the model, to the next one.
       Batches are drawn ahead by `prefetch` instead.

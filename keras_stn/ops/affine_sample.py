@@ -48,9 +48,10 @@ def affine_sample(
     Args:
         images: Tensor of shape `(batch, height, width, channels)`, or `(batch,
             channels, height, width)` with `data_format="channels_first"`. Any float
-            or integer dtype but uint64. A pixel that is NaN or infinite makes NaN of
-            the samples around it, up to those on its eight neighbours and also under
-            the identity; on an edge, also of those that lie beyond it.
+            or integer dtype but uint64, of which JAX makes 32 bits before it comes
+            here. A pixel that is NaN or infinite makes NaN of the samples around it, up
+            to those on its eight neighbours and also under the identity; on an edge,
+            also of those that lie beyond it.
         theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`. Cast to float32 unless
             it is float64. NaN and infinite values give what they give in
             `grid_sample`; whether a gradient reaches the images where theta is no
@@ -70,7 +71,8 @@ def affine_sample(
         Tensor of shape `(batch, output_height, output_width, channels)`, or
         `(batch, channels, output_height, output_width)`, in the dtype of `images`.
         Derivatives are for reverse mode, also twice: `tf.GradientTape` and no
-        `tf.autodiff.ForwardAccumulator`, which has None; `jax.grad` and no `jax.jvp`.
+        `tf.autodiff.ForwardAccumulator`, `jax.grad` and no `jax.jvp`, which raise an
+        error or may do so.
 
     Raises:
         ValueError: If a shape, a dtype or an option is not as above.

@@ -47,7 +47,8 @@ def grid_sample(
     Args:
         images: Tensor of shape `(batch, height, width, channels)`, or `(batch,
             channels, height, width)` with `data_format="channels_first"`. Any float
-            or integer dtype but uint64.
+            or integer dtype but uint64, of which JAX makes 32 bits before it comes
+            here.
         grid: Tensor of shape `(batch, output_height, output_width, 2)`, x before y.
             Cast to float32 unless it is float64. Any value is allowed: a NaN
             coordinate reads `fill_value`, or the first row or column where there is

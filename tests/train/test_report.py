@@ -94,8 +94,8 @@ def test_says_where_data_of_the_same_size_differ(folders, table):
         add(run, "runs")
     notes = as_json(table, collect(table, "laptop", runs, stored))["notes"]
     assert (
-        "Not all of the same data: rotation CNN (From a.npz); rotation CNN (From "
-        "b.npz)." in notes
+        "Not all of the same data, or not in the same order: rotation CNN (From "
+        "a.npz); rotation CNN (From b.npz)." in notes
     )
 
 

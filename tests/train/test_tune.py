@@ -166,6 +166,35 @@ def test_exports_the_network_that_it_keeps(small_search, tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.tensorflow
+def test_exports_in_single_precision(small_search, tmp_path):
+    import tensorflow as tf
+
+    arguments = ["--max-trials", "1", "--seeds", "1", "--variant", "stn_sl"]
+    arguments += ["--depth", "1", "--mixed-precision", "bfloat16"]
+    before = keras.config.dtype_policy()
+    try:
+        assert main([*small_search, *arguments, "--export", "savedmodel"]) == 0
+    finally:
+        keras.config.set_dtype_policy(before)
+    trial = read(tmp_path / "run" / "result.json")["trial"]
+    final = tmp_path / "run" / f"final-trial{trial}-seed0"
+    served = tf.saved_model.load(final / "savedmodel" / "1")
+    graph = served.signatures["serving_default"].graph.as_graph_def()
+    assert "DT_FLOAT" in str(graph)
+    assert "DT_BFLOAT16" not in str(graph)
+
+
+@pytest.mark.slow
+def test_a_search_of_networks_without_a_transformer(small_search, tmp_path):
+    arguments = ["--variant", "cnn", "--max-trials", "1", "--seeds", "1"]
+    assert main([*small_search, *arguments, "--depth", "0"]) == 0
+    result = read(tmp_path / "run" / "result.json")
+    assert result["choices"].keys() == {"variant", "learning_rate"}
+    assert result["choices"]["variant"] == "cnn"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rates", "message"),
     [
