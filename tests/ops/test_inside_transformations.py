@@ -42,8 +42,15 @@ def loss_of(warped):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
-@pytest.mark.parametrize("within", ["loop", "branch"])
+@pytest.mark.parametrize(
+    ("within", "fill_mode"),
+    [
+        ("loop", "constant"),
+        pytest.param("loop", "nearest", marks=pytest.mark.slow),
+        ("branch", "constant"),
+        ("branch", "nearest"),
+    ],
+)
 def test_control_flow_of_tensorflow(within, fill_mode, images, theta):
     """As in a recurrent network, or where only some batches are warped.
 
