@@ -22,7 +22,7 @@ from train.failures import exit_status
 from train.feeding import feed
 from train.fingerprint import fingerprint
 from train.loading import load_checkpoint, load_model
-from train.optimizers import make_optimizer
+from train.optimizers import make_optimizers
 from train.run_directory import RunDirectory
 from train.strategy import OnOneDevice, make_strategy
 from train.summary import describe_result, print_plan, print_result
@@ -177,7 +177,7 @@ def _compiled(experiment, config, strategy, steps):
     with strategy.scope():
         model = experiment.build_model()
         model.compile(
-            make_optimizer(config, steps),
+            make_optimizers(config, steps, model),
             experiment.loss,
             loss_weights=experiment.loss_weight,
             metrics=experiment.new_metrics(),

@@ -2,35 +2,61 @@
 
 import keras
 
-# Variables of the localisation network and of the transformer's own Dense layer, by the
-# names that `keras_stn.models.splice` gives them.
-LOCALIZATION_VARIABLES = r"(.*/)?(localization|spatial_transformer)[^/]*/.*"
+from keras_stn.models import with_localization_rate
 
 # Schedules that go down by a factor of 10 in so many parts.
 _PARTS = {"thirds": 3, "fifths": 5}
 
 
-def make_optimizer(config, total_steps):
-    """Makes the optimiser that a config describes.
+def make_optimizers(config, total_steps, model):
+    """Makes the optimiser of a run: with two rates, if the config says so.
 
     Args:
         config: What `train.options.read_config` returned.
         total_steps: Length of the whole training.
+        model: What it is to train.
 
     Returns:
         A `keras.optimizers.Optimizer`. If the localisation network has a learning rate
         of its own, a `keras.optimizers.MultiOptimizer`.
     """
-    multiplier = config["localization_lr_multiplier"]
-    optimizer = _one_optimizer(config, config["learning_rate"], total_steps)
-    if multiplier == 1:
-        return optimizer
-    localization = _one_optimizer(
-        config, config["learning_rate"] * multiplier, total_steps
+    return with_localization_rate(
+        lambda rate: make_optimizer(config, total_steps, rate),
+        model,
+        config["learning_rate"],
+        config["localization_lr_multiplier"],
     )
-    optimizers = keras.optimizers.OptimizerMap(optimizer)
-    optimizers[LOCALIZATION_VARIABLES] = localization
-    return keras.optimizers.MultiOptimizer(optimizers)
+
+
+def make_optimizer(config, total_steps, learning_rate):
+    """Makes the optimiser that a config describes, with a learning rate of its own.
+
+    Args:
+        config: What `train.options.read_config` returned.
+        total_steps: Length of the whole training.
+        learning_rate: Its peak, instead of the config's.
+
+    Returns:
+        A `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: If the config's optimiser is unknown.
+    """
+    rate = make_schedule(
+        config["schedule"], learning_rate, total_steps, config["warmup"]
+    )
+    decay, momentum = config["weight_decay"], config["momentum"]
+    if config["optimizer"] == "sgd" and decay:
+        return PenalizedSGD(rate, momentum=momentum, penalty=decay)
+    if config["optimizer"] == "sgd":
+        return keras.optimizers.SGD(rate, momentum=momentum)
+    if config["optimizer"] == "adam":
+        # Beside the gradient: that is AdamW.
+        return keras.optimizers.Adam(rate, beta_1=momentum, weight_decay=decay or None)
+    raise ValueError(
+        "The config's 'optimizer' must be 'adam' or 'sgd'. "
+        f"Received: {config['optimizer']!r}"
+    )
 
 
 def make_schedule(name, learning_rate, total_steps, warmup):
@@ -111,21 +137,3 @@ class PenalizedSGD(keras.optimizers.SGD):
     def get_config(self):
         """The arguments that rebuild this object."""
         return {**super().get_config(), "penalty": self.penalty}
-
-
-def _one_optimizer(config, learning_rate, total_steps):
-    rate = make_schedule(
-        config["schedule"], learning_rate, total_steps, config["warmup"]
-    )
-    decay, momentum = config["weight_decay"], config["momentum"]
-    if config["optimizer"] == "sgd" and decay:
-        return PenalizedSGD(rate, momentum=momentum, penalty=decay)
-    if config["optimizer"] == "sgd":
-        return keras.optimizers.SGD(rate, momentum=momentum)
-    if config["optimizer"] == "adam":
-        # Beside the gradient: that is AdamW.
-        return keras.optimizers.Adam(rate, beta_1=momentum, weight_decay=decay or None)
-    raise ValueError(
-        "The config's 'optimizer' must be 'adam' or 'sgd'. "
-        f"Received: {config['optimizer']!r}"
-    )

@@ -93,10 +93,5 @@ class TrialHyperModel(SpatialTransformerHyperModel):
 
     def _optimizer(self, learning_rate, hp):
         """By the config; Hyperband's trials have schedules of their own length."""
-        config = {
-            **self.config,
-            "learning_rate": learning_rate,
-            "localization_lr_multiplier": 1,
-        }
         epochs = hp.values.get("tuner/epochs", self.epochs)
-        return make_optimizer(config, self.data.steps * epochs)
+        return make_optimizer(self.config, self.data.steps * epochs, learning_rate)

@@ -7,9 +7,9 @@ from keras import ops
 
 from keras_stn.analysis.feature_map import (
     FeatureMap,
-    check_transforms,
     norm,
     norm_of_seen,
+    warps_and_inverses,
 )
 from keras_stn.ops import affine_sample
 
@@ -19,7 +19,8 @@ class AlignmentGap(NamedTuple):
 
     Attributes:
         feature_warp: float64 array of shape `(transforms,)`, after the features were
-            warped back: 0 would be an aligned feature map, 1 is as far as nothing.
+            warped back: 0 would be an aligned feature map, a map of
+            zeros would have 1.
         input_warp: The same after the image was warped back instead: the floor that
             interpolation sets, and at the image's borders padding and fill.
     """
@@ -97,7 +98,7 @@ def alignment_gap(
     References:
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), equation 1
     """
-    theta, inverses = check_transforms(theta)
+    theta, inverses = warps_and_inverses(theta)
     images = np.asarray(images, np.float32)
     feature_map = FeatureMap(model, layer, images.shape, stride, batch_size, margin)
 

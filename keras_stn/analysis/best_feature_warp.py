@@ -9,15 +9,15 @@ from keras import ops
 from keras_stn import transforms
 from keras_stn.analysis.feature_map import (
     FeatureMap,
-    check_transforms,
     norm_of_seen,
+    warps_and_inverses,
 )
 from keras_stn.analysis.nearest_parameters import nearest_parameters
 from keras_stn.analysis.places_in_image import map_size
 from keras_stn.analysis.warp_score import Scores, WarpScore, scoring
 from keras_stn.backend import compiled, value_and_derivative
 from keras_stn.ops import affine_sample, compose_theta
-from keras_stn.ops.arguments import check_whole
+from keras_stn.ops.arguments import standardize_whole
 
 # All of this is our choice. The first step, in units of the family's parameters.
 _LEARNING_RATE = 0.05
@@ -127,8 +127,8 @@ def best_feature_warp(
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), equation 1
     """
     family = transforms.get(family)
-    steps = check_whole("steps", steps, 0)
-    theta, inverses = check_transforms(theta)
+    steps = standardize_whole("steps", steps, 0)
+    theta, inverses = warps_and_inverses(theta)
     images = np.asarray(images, np.float32)
     feature_map = FeatureMap(model, layer, images.shape, stride, batch_size, margin)
     features = feature_map.encode(images)

@@ -30,7 +30,7 @@ def deming_fit(x, y):
     Deming's regression with errors of the same size in both coordinates, also called
     orthogonal: the direction in which the points vary most. Least squares in y alone
     would give too flat a line for what a transformer predicts from uncertain images.
-    The paper draws it through the heat maps of figure 3.
+    The authors' code draws it through the heat maps of the paper's figure 3.
 
     Args:
         x: Array of shape `(points,)`, such as the applied angles.

@@ -9,7 +9,7 @@ from keras import ops
 from keras_stn.analysis.layer_output import image_input, layer_output
 from keras_stn.analysis.places_in_image import map_size, places_in_image
 from keras_stn.ops import affine_sample, invert_theta
-from keras_stn.ops.arguments import check_whole
+from keras_stn.ops.arguments import is_number, standardize_whole
 
 # Of a pixel: where less of it has been within the frame all along, it does not count.
 _SEEN = 0.999
@@ -46,7 +46,7 @@ class FeatureMap:
     def __init__(
         self, model, layer, image_shape, stride=None, batch_size=256, margin=0
     ):
-        self.batch_size = check_whole("batch_size", batch_size, 1)
+        self.batch_size = standardize_whole("batch_size", batch_size, 1)
         tensor, self.name = layer_output(model, layer)
         source = image_input(model, tensor, image_shape)
         shape = tensor.shape
@@ -77,7 +77,7 @@ class FeatureMap:
         # The frame of the map in normalised coordinates of the image.
         self._half = step * map_sides / sides
         self._middle = (2 * first + step * (map_sides - 1) + 1) / sides - 1
-        self._counts = _away_from_edges(first, step, map_sides, sides, margin)
+        self._is_counted = _away_from_edges(first, step, map_sides, sides, margin)
 
     def encode(self, images):
         """Computes the features: from and to NumPy arrays."""
@@ -117,7 +117,9 @@ class FeatureMap:
         """
         is_last = keras.config.image_data_format() == "channels_last"
         seen = counts = (
-            self._counts[None, ..., None] if is_last else self._counts[None, None]
+            self._is_counted[None, ..., None]
+            if is_last
+            else self._is_counted[None, None]
         )
         for one in (theta, inverse):
             warped = affine_sample(seen.astype(np.float32), self.to_map(one[None]))
@@ -131,11 +133,11 @@ class FeatureMap:
         return seen.astype(np.float32)
 
 
-def check_transforms(theta):
-    """Returns warps for all images as float32 array `(transforms, 2, 3)`.
+def warps_and_inverses(theta):
+    """Checks warps for all images, and finds those that undo them.
 
     Returns:
-        The warps, and those that undo them.
+        Two float32 arrays of shape `(transforms, 2, 3)`: the warps and their inverses.
 
     Raises:
         ValueError: If the shape is another or one is singular.
@@ -206,8 +208,7 @@ def _step(stride):
 
 def _away_from_edges(first, step, map_sides, sides, margin):
     """Which places are so many pixels from the image's edges, `(height, width)`."""
-    is_number = isinstance(margin, int | float | np.number)
-    if not is_number or isinstance(margin, bool) or not 0 <= margin < math.inf:
+    if not is_number(margin) or not 0 <= margin < math.inf:
         raise ValueError(
             "`margin` must be a number of pixels, at least 0. "
             f"Received: margin={margin!r}"

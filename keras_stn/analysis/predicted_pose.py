@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 
-from keras_stn.ops.arguments import standardize_size
-from keras_stn.transforms.transform import check_positive
+from keras_stn.ops.arguments import standardize_positive, standardize_size
 
 
 def predicted_angle(theta, aspect_ratio=1.0):
@@ -43,7 +42,7 @@ def predicted_angle(theta, aspect_ratio=1.0):
         - [Finnveden et al., 2020](https://arxiv.org/abs/2001.05858), figure 3
     """
     theta = _as_matrices(theta)
-    ratio = check_positive("aspect_ratio", aspect_ratio)
+    ratio = standardize_positive("aspect_ratio", aspect_ratio)
     # t10 - t01, as the negative of a zero would turn half a turn into -180 degrees.
     sine = theta[:, 1, 0] / ratio - theta[:, 0, 1] * ratio
     return np.rad2deg(np.arctan2(sine, theta[:, 0, 0] + theta[:, 1, 1]))

@@ -14,7 +14,7 @@ def spread(final, labels, period=None):
     ```
 
     For `RotationTask` the final pose is the applied angle minus `predicted_angle`. The
-    paper's spread takes angles for numbers on a line, as is done here without a period;
+    authors' code takes angles for numbers on a line, as is done here without a period;
     where a class ends near half a turn, so that some of its angles are near 180 degrees
     and some near -180, only `period=360` sees that they are the same.
 

@@ -28,7 +28,8 @@ def needs_plain_operations():
         return False
     frame = sys._getframe()
     while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith(_REWRITERS):
+        module = frame.f_globals.get("__name__") or ""
+        if module.startswith(_REWRITERS):
             return True
         frame = frame.f_back
     return False

@@ -8,7 +8,7 @@ import numpy as np
 from keras_stn import ops
 from keras_stn.models import pose
 from keras_stn.models.transformers import find_transformer, what_is_warped
-from keras_stn.ops.arguments import standardize_theta
+from keras_stn.ops.arguments import is_number, standardize_theta
 from keras_stn.ops.coordinates import extent
 
 # Points along each side of the grid that stands for the output when counting how much
@@ -26,7 +26,8 @@ class ThetaMonitor(keras.callbacks.Callback):
     `CSVLogger`, `TensorBoard` or `EarlyStopping`:
 
     - `theta_outside`: the fraction of the output that is sampled from outside the
-        input. A rotation by 45 degrees has about 0.17.
+        input. A rotation by 45 degrees has 0.16. The edges are those
+        of half-pixel centres.
     - `theta_scale`: the mean of `sqrt(abs(det))`, the side of the region that is read
         relative to the image's.
     - `theta_shift`: the mean length of the shift; 1 is half a side.
@@ -67,8 +68,7 @@ class ThetaMonitor(keras.callbacks.Callback):
 
     def __init__(self, images, threshold=0.5, layer=None, within=None):
         super().__init__()
-        is_number = isinstance(threshold, int | float | np.number)
-        if not is_number or isinstance(threshold, bool) or not 0 <= threshold <= 1:
+        if not is_number(threshold) or not 0 <= threshold <= 1:
             raise ValueError(
                 "`threshold` must be a part of the output, a number from 0 to 1. "
                 f"Received: threshold={threshold!r}"

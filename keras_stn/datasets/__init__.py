@@ -1,4 +1,4 @@
-"""MNIST with the three tasks of the paper, drawn afresh in every pass; SVHN."""
+"""MNIST with the tasks of the paper and its full version, in fresh draws; SVHN."""
 
 from keras_stn.datasets.digit_task import DigitTask
 from keras_stn.datasets.house_numbers import HouseNumbers

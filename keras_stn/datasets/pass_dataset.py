@@ -8,7 +8,7 @@ import threading
 import keras
 import numpy as np
 
-from keras_stn.ops.arguments import check_whole
+from keras_stn.ops.arguments import standardize_whole
 
 # Mixed into the seed, so that training and test data never see the same draws.
 SPLITS = {"train": 0, "test": 1}
@@ -81,9 +81,9 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
         prefetch=2,
     ):
         super().__init__(workers=1, use_multiprocessing=False)
-        self.count = count = check_whole("count", count, 1)
-        self.batch_size = check_whole("batch_size", batch_size, 1)
-        self.seed = check_whole("seed", seed, 0)
+        self.count = count = standardize_whole("count", count, 1)
+        self.batch_size = standardize_whole("batch_size", batch_size, 1)
+        self.seed = standardize_whole("seed", seed, 0)
         if split not in SPLITS:
             raise ValueError(f'`split` must be "train" or "test". Received: {split!r}')
         self.split = split
@@ -94,7 +94,7 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
                 f"`drop_remainder` leaves nothing of {count} images in "
                 f"batches of {self.batch_size}. Use a smaller `batch_size`."
             )
-        self.prefetch = check_whole("prefetch", prefetch, 0)
+        self.prefetch = standardize_whole("prefetch", prefetch, 0)
         self._lock = threading.Lock()
         self._pool = None
         self.pass_index = first_pass
@@ -118,7 +118,7 @@ class PassDataset(keras.utils.PyDataset, abc.ABC):
 
     @pass_index.setter
     def pass_index(self, value):
-        value = check_whole("pass_index", value, 0)
+        value = standardize_whole("pass_index", value, 0)
         order = self._order(value)
         with self._lock:
             self._pass_index = value

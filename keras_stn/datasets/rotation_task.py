@@ -20,7 +20,7 @@ class RotationTask(DigitTask):
     The sign: an applied angle of `+a` turns the digit **clockwise** as it is seen on
     the screen (x to the right, y down). The `theta` of a transformer that undoes it is
     `[[cos a, -sin a, 0], [sin a, cos a, 0]]`, and the angle that is read from a theta
-    in the paper's statistics, `-atan2(t01 - t10, t00 + t11)`, is then `+a`: predicted
+    in the authors' statistics, `-atan2(t01 - t10, t00 + t11)`, is then `+a`: predicted
     plotted against applied is a line of slope +1 for a perfect transformer.
 
     Example:

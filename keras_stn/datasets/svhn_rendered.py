@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_stn.datasets.svhn_archives import BLANK, DIGITS, SIZE
-from keras_stn.ops.arguments import check_whole
+from keras_stn.ops.arguments import standardize_whole
 
 # How many of the 33,401 numbers in SVHN's training half have 1 to 5 digits, and how
 # often each digit occurs there, 0 first: counted in its `digitStruct.mat`.
@@ -46,8 +46,8 @@ def render_numbers(count, seed):
     >>> images.shape, labels.shape
     ((2, 64, 64, 3), (2, 5))
     """
-    count = check_whole("count", count, 1)
-    seed = check_whole("seed", seed, 0, _SEEDS)
+    count = standardize_whole("count", count, 1)
+    seed = standardize_whole("seed", seed, 0, _SEEDS)
     try:
         import matplotlib  # noqa: F401
 

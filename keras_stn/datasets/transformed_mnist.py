@@ -19,8 +19,8 @@ class TransformedMNIST(PassDataset):
         task: `"rotation"`, `"translation"`, `"scale"` or a task object.
         batch_size: Images in a batch. 256 as in Jaderberg et al.
         clutter_from: uint8 array of shape `(images, 28, 28)`, the images that clutter
-            is cut from. The paper uses the training images, for test data too. By
-            default `images`.
+            is cut from. The authors' code takes the training images, for test
+            data too. By default `images`.
         with_applied: Whether a batch is `(images, labels, applied)` instead of
             `(images, labels)`. For statistics: `fit` and `evaluate` would take the
             third for sample weights.

@@ -52,7 +52,8 @@ class SpatialTransformer(keras.layers.Layer):
             `localization` is None.
         output_size: `(height, width)` of the output in pixels, one integer for both,
             or None for the size of the input.
-        interpolation: `"bilinear"`, or `"nearest"`, through which nothing is learnt.
+        interpolation: `"bilinear"`, or `"nearest"`, which has no gradient to theta, so
+            that theta is not learnt.
         fill_mode: The image beyond its edges: `"constant"` (PyTorch: `"zeros"`),
             `"nearest"` (PyTorch: `"border"`), `"reflect"` or `"mirror"`; see
             `keras_stn.ops.grid_sample`.

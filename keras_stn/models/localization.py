@@ -1,4 +1,4 @@
-"""The localisation networks of the paper's experiments, by name."""
+"""The localisation networks of the authors' code, by name."""
 
 import functools
 
@@ -34,7 +34,7 @@ def localization_network(name, input_shape, width=1.0):
     | name | layers | made for |
     |---|---|---|
     | `"cnn"` | halve, conv5 20, pool, conv5 20, dense 20 | 28x28 images |
-    | `"fcn"` | dense 32 three times | anything small |
+    | `"fcn"` | dense 32 three times | small images and maps |
     | `"cnn-m"` | halve a 28x28 image, conv5 24, pool, dense 48 twice, with batch \
 normalisation after each | 28x28 images and 10x10 maps |
     | `"cnn-t"` | conv5 20, pool, conv5 20, pool if the side exceeds 20, dense 20 \
@@ -48,7 +48,7 @@ images and maps down to 2x2 |
     "Halve" averages 2x2 pixels, which is what bilinear resizing to half the side with
     half-pixel centres does. Each conv and dense is followed by a ReLU. Which network
     each row of the paper's Table 1 used is not published; the last two are those of
-    its SVHN experiments.
+    the authors' SVHN experiments.
 
     Args:
         name: One of the names above.

@@ -29,7 +29,8 @@ def mnist(
 
     The classifier is conv 9x9 64, pool, ReLU, conv 7x7 64, pool, ReLU, dense 10: two
     blocks, so X is 0, 1 or 2. On the translation task the transformer halves the side
-    of what it warps.
+    of what it warps. Where the paper is silent, what is
+    called the paper's here is from the authors' published code.
 
     Args:
         variant: `"cnn"`, `"stn_c<X>"`, `"stn_sl<X>"` or `"stn_dl<X>"`; see `splice`.

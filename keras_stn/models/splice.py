@@ -30,7 +30,8 @@ def splice(
     In `"stn_sl<X>"` the first X blocks run twice, on the untransformed image for the
     localisation network and on the warped image for the classifier. Their weights exist
     once, and gradients reach them by both paths; statistics of a BatchNormalization
-    among them are updated by both. At X = 0 the three are the same.
+    among them are updated by both. At X = 0 `stn_c0`, `stn_sl0` and
+    `stn_dl0` are the same network.
 
     Args:
         input_shape: Shape of one image, `(height, width, channels)`, or `(channels,

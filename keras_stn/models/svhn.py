@@ -5,7 +5,7 @@ from keras import layers
 
 from keras_stn.models.localization import localization_builder
 from keras_stn.models.splice import splice
-from keras_stn.ops.arguments import check_width
+from keras_stn.ops.arguments import check_width, is_number
 
 # Jaderberg et al.'s classifier, which the paper takes over: the filters of its blocks,
 # the blocks that halve the map, the units of its dense layers.
@@ -38,7 +38,8 @@ def svhn(
     units. A block is a convolution 5x5 with padding, a pool in blocks 1, 3, 5 and 7, a
     ReLU, and dropout in all but the first; the dense layers have ReLU and dropout too.
     The map is 64x64x3 at X = 0, 16x16x128 at X = 3, 8x8x192 at X = 6 and 4x4x192 at
-    X = 8.
+    X = 8. Where the paper is silent, what is
+    called the paper's here is from the authors' published code.
 
     The five digits are read by five linear heads of 11 logits: ten digits and blank.
     They are one tensor, from one Dense layer of 55 units, which has the weights of five
@@ -153,8 +154,7 @@ def _scaled(count, width):
 
 
 def _check_dropout(dropout):
-    is_number = isinstance(dropout, int | float) and not isinstance(dropout, bool)
-    if not is_number or not 0 <= dropout < 1:
+    if not is_number(dropout) or not 0 <= dropout < 1:
         raise ValueError(
             "Invalid value for `dropout`. Expected a rate from 0 to below 1; the "
             f"paper's is 0.5. Received: dropout={dropout!r}"

@@ -39,7 +39,7 @@ class Variant(NamedTuple):
         """
         if name == "cnn":
             return cls("cnn")
-        match = re.fullmatch(r"stn_(c|sl|dl)(\d+)", str(name))
+        match = re.fullmatch(r"stn_(c|sl|dl)(0|[1-9]\d*)", str(name))
         if match is None:
             raise ValueError(
                 "Unknown variant. Expected 'cnn', 'stn_c<X>', 'stn_sl<X>' or "
@@ -56,4 +56,4 @@ class Variant(NamedTuple):
     @property
     def reads_image(self):
         """Whether the localisation network reads the image itself."""
-        return self.depth == 0
+        return self.kind != "cnn" and self.depth == 0

@@ -24,14 +24,14 @@ from keras_stn.backend import compiled, compiled_in_parts, runs_on_cpu
 from keras_stn.ops.affine_window import AffineWindow, taps_of_block
 from keras_stn.ops.cells import Cells
 from keras_stn.ops.coordinates import affine_coordinates, pixel_matrix
-from keras_stn.ops.image_gradient import FEW_CHANNELS, image_gradient
+from keras_stn.ops.image_gradient import SQUARES_UP_TO, image_gradient
 from keras_stn.ops.interpolation import flat_pixels
 from keras_stn.ops.sizes import inner_shape
 from keras_stn.ops.warp import from_channels_last, to_channels_last
 
 # Our choice. In trials on two AVX2 cores a scatter took as long as 2 to 7 blocks; with
 # 48 channels and more, where it reads and writes more than caches hold, as 20 to 30.
-_BLOCKS_OF_A_SCATTER, _BLOCKS_WITH_MANY_CHANNELS, _MANY_CHANNELS = 5.0, 20.0, 48
+_BLOCKS_OF_A_SCATTER, _BLOCKS_WITH_MANY_CHANNELS, _SCATTER_IS_SLOW_FROM = 5.0, 20.0, 48
 # Our choice, for a pixel, and more for each channel and for each sample of a pixel. In
 # trials on two AVX-512 cores a scatter of one channel took as long as 1 block, of three
 # or four as 1.3 to 1.6, of eight as 2; and a block with margins as 2 without. Of what
@@ -255,11 +255,11 @@ def _work_of_scatter(channels, size, output_size):
     """The work of the scatter in blocks of a gather for each pixel."""
     if not isinstance(channels, int):
         return _BLOCKS_OF_A_SCATTER
-    if channels <= FEW_CHANNELS:
+    if channels <= SQUARES_UP_TO:
         samples = math.prod(output_size) / math.prod(size)
         of_pixel = _BLOCKS_OF_FEW_CHANNELS + channels * _BLOCKS_OF_A_CHANNEL
         return of_pixel + samples * _BLOCKS_OF_A_SAMPLE
-    if channels >= _MANY_CHANNELS:
+    if channels >= _SCATTER_IS_SLOW_FROM:
         return _BLOCKS_WITH_MANY_CHANNELS
     return _BLOCKS_OF_A_SCATTER
 

@@ -16,7 +16,7 @@ from keras_stn.ops.sizes import inner_shape
 
 # Our choice. In trials on AVX2 cores an index that was stored first made sums of up to
 # 8 channels 1.1 to 1.5 times as fast, and of 16 and more up to a tenth slower.
-_FEW_CHANNELS = 8
+_INDEX_STORED_UP_TO = 8
 # Up to so many pixels a quotient in float32 tells the row of an index.
 _EXACT_ROWS = 2**21
 
@@ -202,7 +202,7 @@ class AffineWindow(NamedTuple):
 
     def _stores_index(self, cotangents):
         channels = math.prod(inner_shape(cotangents)[1:])
-        has_few = isinstance(channels, int) and channels <= _FEW_CHANNELS
+        has_few = isinstance(channels, int) and channels <= _INDEX_STORED_UP_TO
         return has_few and math.prod(self.output_size) <= _EXACT_ROWS
 
     def zeros(self, cotangents):

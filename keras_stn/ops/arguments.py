@@ -119,7 +119,7 @@ def standardize_flag(name, value):
     return bool(value)
 
 
-def check_whole(name, value, least, bound=None):
+def standardize_whole(name, value, least, bound=None):
     """Returns a whole number as an `int`; raises if it is none, or out of range.
 
     Args:
@@ -141,11 +141,25 @@ def check_whole(name, value, least, bound=None):
     return whole
 
 
+def is_number(value):
+    """Whether a value is a number of Python's or NumPy's, and no truth value."""
+    is_real = isinstance(value, int | float | np.integer | np.floating)
+    return is_real and not isinstance(value, bool)
+
+
+def standardize_positive(name, value):
+    """Returns a positive number as a `float`; raises if it is none, or infinite."""
+    if not is_number(value) or not 0 < value < float("inf"):
+        raise ValueError(
+            f"Invalid value for `{name}`. Expected a positive, finite number. "
+            f"Received: {name}={value!r}"
+        )
+    return float(value)
+
+
 def check_width(width):
     """Raises if what multiplies a network's units is not a positive number."""
-    is_number = isinstance(width, int | float | np.integer | np.floating)
-    is_number = is_number and not isinstance(width, bool)
-    if not is_number or not 0 < width < float("inf"):
+    if not is_number(width) or not 0 < width < float("inf"):
         raise ValueError(
             "Invalid value for `width`. Expected a positive number: 1 for the paper's "
             f"network, less for a narrower one. Received: width={width!r}"
@@ -252,8 +266,7 @@ def check_fill(interpolation, fill_mode, fill_value):
     """Raises if how to interpolate and to fill is not one of the known ways."""
     check_choice("interpolation", interpolation, INTERPOLATIONS)
     check_choice("fill_mode", fill_mode, FILL_MODES)
-    is_number = isinstance(fill_value, int | float | np.integer | np.floating)
-    if not is_number or isinstance(fill_value, bool) or not _is_single(fill_value):
+    if not is_number(fill_value) or not _is_single(fill_value):
         raise ValueError(
             "Invalid value for `fill_value`. Expected a finite number, also in single "
             f"precision. Received: fill_value={fill_value!r}"

@@ -14,7 +14,7 @@ _LONGEST_SUM = 32
 # rows that fill vectors. XLA's code for such a sum has no loop and so is vectorised,
 # for one of 16 not: in trials with AVX-512 the gradient took 0.4 to 0.7 of the time
 # with 16 to 128 channels; with rows of six or twelve it took more than in one sum.
-_MOST_TERMS, _SHORTEST_ROW, _MANY_CHANNELS = 8, 4, 12
+_MOST_TERMS, _SHORTEST_ROW, _TWO_STEPS_FROM = 8, 4, 12
 
 
 def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
@@ -87,7 +87,7 @@ def coordinate_gradient(images, x, y, cotangent, fill_mode, fill_value):
 
 def _terms(channels):
     """How many channels to sum up in a first of two steps; 1 if there is one step."""
-    if not runs_on_cpu() or not isinstance(channels, int) or channels < _MANY_CHANNELS:
+    if not runs_on_cpu() or not isinstance(channels, int) or channels < _TWO_STEPS_FROM:
         return 1
     for terms in range(_MOST_TERMS, 1, -1):
         row, rest = divmod(channels, terms)

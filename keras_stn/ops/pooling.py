@@ -12,7 +12,7 @@ from keras_stn.ops.sizes import inner_shape
 # Where all is fused into one loop, each pixel compares its window anew. In trials on
 # two cores that was twice as fast, but with up to 16 channels, where the innermost loop
 # is too short for XLA's vectors, three times slower, and no faster from 4 x 4 on.
-_FEW_CHANNELS = 16
+_ONE_LOOP_ABOVE = 16
 _SMALL_WINDOW = 9
 
 
@@ -54,7 +54,7 @@ def _gradient_to_images(images, cotangent, *, pool_size):
     number = np.arange(math.prod(pool_size), dtype="int32").reshape(
         (1, 1, pool_height, 1, pool_width, 1)
     )
-    if channels > _FEW_CHANNELS and math.prod(pool_size) <= _SMALL_WINDOW:
+    if channels > _ONE_LOOP_ABOVE and math.prod(pool_size) <= _SMALL_WINDOW:
         first = _first_by_comparing(windows)
     else:
         first = _first_by_reducing(windows, number)

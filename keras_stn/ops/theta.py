@@ -61,7 +61,7 @@ def compose_theta(*thetas):
     `affine_sample(images, compose_theta(a, b))` looks the place of each output pixel
     up in `b` and then in `a`: the image is warped by `a`, and the result by `b`, but
     interpolated once. This is how several transformers, or several rounds of one, are
-    combined in the paper's experiments: always the original image is resampled.
+    combined in the authors' code of the paper: always the original image is resampled.
 
     Args:
         *thetas: At least one tensor of shape `(batch, 2, 3)` or `(batch, 6)`. One of a

@@ -36,7 +36,9 @@ def decompose_theta(theta):
     The angle is that of the rotation nearest to theta, `-atan2(t01 - t10, t00 + t11)`,
     the statistic of the paper's Figure 3. A positive angle turns the sampling grid
     clockwise on the screen, so it turns the image counter-clockwise. An area is
-    multiplied by `scale_x * scale_y - shear**2`.
+    multiplied by `scale_x * scale_y - shear**2`. All of it is in normalised
+    coordinates, which for images that are not square are stretched: there
+    `keras_stn.analysis.predicted_angle` takes the aspect ratio.
 
     Args:
         theta: Tensor of shape `(batch, 2, 3)` or `(batch, 6)`.

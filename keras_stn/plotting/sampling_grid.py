@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_stn.ops.arguments import check_whole, standardize_theta
+from keras_stn.ops.arguments import standardize_theta, standardize_whole
 from keras_stn.plotting.image_rows import as_images, show_image
 
 # Of a side: how far a grid that leaves the image is followed.
@@ -54,7 +54,7 @@ def sampling_grid(images, theta, warped=None, lines=5, titles=None, inches=1.2):
             + ("" if below is None else f", {len(below)} warped images")
             + ("" if titles is None else f", {len(titles)} titles")
         )
-    check_whole("lines", lines, 2)
+    lines = standardize_whole("lines", lines, 2)
     count, size = len(images), np.array([images.shape[2], images.shape[1]])
     # From an edge of the frame to the other: a straight line stays one.
     position = np.linspace(-1, 1, lines)

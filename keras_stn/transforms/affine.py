@@ -9,9 +9,10 @@ from keras_stn.transforms.transform import Transform, register
 class Affine(Transform):
     """All affine transforms: the six entries of theta, row by row.
 
-    What the paper uses in all of its experiments. Nothing keeps the matrix regular;
-    if training drives the grid out of the image, prefer a smaller family or a smaller
-    learning rate for the localisation network.
+    What the authors' code of the paper uses throughout. Nothing keeps the matrix
+    regular; if training drives the grid out of the image, prefer a smaller family or a
+    smaller learning rate for the localisation network:
+    `keras_stn.models.with_localization_rate`.
 
     Example:
 

@@ -2,8 +2,9 @@
 
 from keras import ops
 
+from keras_stn.ops.arguments import standardize_positive
 from keras_stn.transforms.rigid import Rigid
-from keras_stn.transforms.transform import Transform, check_positive, register
+from keras_stn.transforms.transform import Transform, register
 
 
 @register
@@ -32,7 +33,7 @@ class Rotation(Transform):
     identity_parameters = (0.0,)
 
     def __init__(self, aspect_ratio=1.0):
-        self.aspect_ratio = check_positive("aspect_ratio", aspect_ratio)
+        self.aspect_ratio = standardize_positive("aspect_ratio", aspect_ratio)
 
     def compute_theta(self, parameters):
         """Computes the rigid motion of shift zero."""

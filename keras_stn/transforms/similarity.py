@@ -2,12 +2,8 @@
 
 from keras import ops
 
-from keras_stn.transforms.transform import (
-    Transform,
-    check_positive,
-    register,
-    stack_theta,
-)
+from keras_stn.ops.arguments import standardize_positive
+from keras_stn.transforms.transform import Transform, register, stack_theta
 
 
 @register
@@ -40,7 +36,7 @@ class Similarity(Transform):
     identity_parameters = (0.0, 1.0, 0.0, 0.0)
 
     def __init__(self, aspect_ratio=1.0):
-        self.aspect_ratio = check_positive("aspect_ratio", aspect_ratio)
+        self.aspect_ratio = standardize_positive("aspect_ratio", aspect_ratio)
 
     def compute_theta(self, parameters):
         """Computes scale times rotation, and the shift."""

@@ -3,7 +3,6 @@
 import inspect
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_stn.ops.arguments import is_float
@@ -20,9 +19,9 @@ class Transform:
 
     Attributes:
         num_parameters: How many numbers describe one transform.
-        identity_parameters: The ones that describe the identity, a tuple of
-            `num_parameters` floats. A transformer starts there; a family that shall
-            start elsewhere, at half the size say, names those parameters instead.
+        identity_parameters: Where a transformer starts, a tuple of `num_parameters`
+            floats: those of the identity, unless the family shall start elsewhere, at
+            half the size say.
 
     Call arguments:
         parameters: Tensor of shape `(batch, num_parameters)`. Whole numbers become
@@ -155,17 +154,6 @@ class Transform:
 def stack_theta(rows):
     """Stacks two rows of three tensors of shape `(batch,)` to `(batch, 2, 3)`."""
     return ops.stack([ops.stack(row, axis=1) for row in rows], axis=1)
-
-
-def check_positive(name, value):
-    """Raises if `value` is not a positive number."""
-    is_number = isinstance(value, int | float | np.integer | np.floating)
-    if not is_number or isinstance(value, bool) or not 0 < value < float("inf"):
-        raise ValueError(
-            f"Invalid value for `{name}`. Expected a positive, finite number. "
-            f"Received: {name}={value!r}"
-        )
-    return float(value)
 
 
 def register(transform_class):

@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+from keras_stn.ops.arguments import is_number
+
 
 class Range(NamedTuple):
     """All numbers between two, drawn uniformly on a logarithmic scale.
@@ -43,7 +45,7 @@ def standardize_choices(name, value, kind, check=None):
         return value
     choices = value if isinstance(value, list | tuple) else (value,)
     if kind is float:
-        choices = [float(c) if _is_number(c) else c for c in choices]
+        choices = [float(c) if is_number(c) else c for c in choices]
     is_kind = all(
         kind is None or (isinstance(choice, kind) and not isinstance(choice, bool))
         for choice in choices
@@ -85,14 +87,10 @@ def check_positive(name, value):
 
 
 def _check_range(name, value, kind):
-    numbers = all(_is_number(end) for end in value)
+    numbers = all(is_number(end) for end in value)
     if kind is not float or not numbers or not 0 < value.minimum < value.maximum:
         raise ValueError(
             f"Invalid range for `{name}`. Only learning rates, their multiplier and "
             "the width take one, from a positive number to a larger one. "
             f"Received: {name}={value!r}"
         )
-
-
-def _is_number(value):
-    return isinstance(value, int | float) and not isinstance(value, bool)

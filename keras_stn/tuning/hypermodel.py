@@ -4,7 +4,7 @@ import keras
 import keras_tuner
 
 from keras_stn import transforms
-from keras_stn.models import splice
+from keras_stn.models import splice, with_localization_rate
 from keras_stn.ops.arguments import FILL_MODES, check_choice
 from keras_stn.tuning.dimension import (
     Range,
@@ -13,7 +13,6 @@ from keras_stn.tuning.dimension import (
     standardize_choices,
 )
 from keras_stn.tuning.localization import fits, localization_builders, map_shapes
-from keras_stn.tuning.optimizer import with_localization_rate
 from keras_stn.tuning.places import Places
 
 # Our choice: one decade and a half around what the training scripts use.

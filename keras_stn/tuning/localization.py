@@ -1,10 +1,8 @@
 """Which localisation networks can read which map."""
 
-import functools
-
 import keras
 
-from keras_stn.models import localization_network
+from keras_stn.models.localization import localization_builder
 
 
 def localization_builders(localization):
@@ -75,9 +73,7 @@ def map_shapes(input_shape, blocks):
 
 def _builder(name, build):
     if isinstance(build, str):
-        # It raises if it does not know the name; all fit a cube.
-        localization_network(build, (64, 64, 64), width=0.1)
-        return functools.partial(_named_network, build)
+        return localization_builder(build)
     if not callable(build) or isinstance(build, keras.layers.Layer):
         raise ValueError(
             f"The localisation network '{name}' must be a function `build(input_shape, "
@@ -85,7 +81,3 @@ def _builder(name, build):
             f"weights. Received: {build!r}"
         )
     return build
-
-
-def _named_network(name, shape, width):
-    return localization_network(name, shape, width)

@@ -17,7 +17,9 @@ def test_parse(name, expected):
     assert Variant.parse(name, max_depth=12) == expected
 
 
-@pytest.mark.parametrize("name", ["stn", "stn_c", "stn_x1", "stn_c-1", "CNN", "", None])
+@pytest.mark.parametrize(
+    "name", ["stn", "stn_c", "stn_x1", "stn_c-1", "stn_c01", "CNN", "", None]
+)
 def test_parse_rejects_unknown_names(name):
     with pytest.raises(ValueError, match="Unknown variant.*X from 0 to 2"):
         Variant.parse(name, max_depth=2)
@@ -30,4 +32,5 @@ def test_parse_says_the_range():
 
 def test_reads_image():
     assert Variant("c", 0).reads_image
+    assert not Variant.parse("cnn", 2).reads_image
     assert not Variant("sl", 1).reads_image

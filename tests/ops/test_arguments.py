@@ -12,15 +12,16 @@ from keras_stn.ops.arguments import (
     check_images,
     check_same_batch,
     check_theta_shape,
-    check_whole,
     coordinate_dtype,
     from_list,
     is_shape,
     shapes_of,
     standardize_data_format,
     standardize_flag,
+    standardize_positive,
     standardize_size,
     standardize_theta,
+    standardize_whole,
 )
 from tests.gradients import gradients
 from tests.ops.cases import IMAGES, to_numpy
@@ -132,7 +133,7 @@ def test_wrong_images(shape, dtype, message):
 
 @pytest.mark.parametrize("value", [2, np.int64(2), np.array(2, np.uint8)])
 def test_whole_numbers(value):
-    number = check_whole("count", value, 2, 3)
+    number = standardize_whole("count", value, 2, 3)
     assert number == 2 and type(number) is int
 
 
@@ -140,7 +141,22 @@ def test_whole_numbers(value):
 def test_no_whole_numbers_of_the_range(value):
     message = "`count` must be a whole number, at least 2 and below 3. Received: count="
     with pytest.raises(ValueError, match=f"{message}{re.escape(repr(value))}"):
-        check_whole("count", value, 2, 3)
+        standardize_whole("count", value, 2, 3)
+
+
+@pytest.mark.parametrize("value", [2, 1.5, np.float32(1.5), np.int64(2)])
+def test_positive_numbers(value):
+    number = standardize_positive("ratio", value)
+    assert number == value and type(number) is float
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1.5, float("inf"), float("nan"), True, "1", None]
+)
+def test_no_positive_numbers(value):
+    message = "`ratio`. Expected a positive, finite number. Received: ratio="
+    with pytest.raises(ValueError, match=f"{message}{re.escape(repr(value))}"):
+        standardize_positive("ratio", value)
 
 
 def test_batch_sizes():

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_stn.ops.image_gradient import FEW_CHANNELS, image_gradient
+from keras_stn.ops.image_gradient import SQUARES_UP_TO, image_gradient
 from tests import oracle
 from tests.compilation import compile_function
 from tests.gradients import gradients, weighted_sum
@@ -13,7 +13,7 @@ SIZE = (4, 5)
 X, Y = GENERATOR.uniform(-6, 11, size=(2, 3, 2, 6)).astype("float32")
 COTANGENT = GENERATOR.normal(size=(3, 2, 6, 2)).astype("float32")
 # Few channels are added to four pixels at once, many to one pixel after the other.
-CHANNELS = (1, 3, FEW_CHANNELS + 1)
+CHANNELS = (1, 3, SQUARES_UP_TO + 1)
 
 
 def transposed_oracle(x, y, cotangent, size, fill_mode):
@@ -77,7 +77,7 @@ def test_its_derivatives_do_not_depend_on_the_number_of_channels(fill_mode):
         return weighted_sum(weights, image_gradient(x, y, cotangent, SIZE, fill_mode))
 
     def among_many(x, y, cotangent):
-        others = [keras.ops.zeros_like(cotangent)] * FEW_CHANNELS
+        others = [keras.ops.zeros_like(cotangent)] * SQUARES_UP_TO
         cotangent = keras.ops.concatenate([cotangent, *others], axis=-1)
         gradient = image_gradient(x, y, cotangent, SIZE, fill_mode)
         return weighted_sum(weights, gradient[..., :2])

@@ -1,11 +1,9 @@
-import re
-
 import keras
 import numpy as np
 import pytest
 
 import keras_stn
-from train.optimizers import LOCALIZATION_VARIABLES, make_optimizer, make_schedule
+from train.optimizers import make_optimizer, make_optimizers, make_schedule
 
 CONFIG = {
     "optimizer": "adam",
@@ -51,7 +49,7 @@ def test_fifths_divide_by_ten():
 def test_weight_decay_of_sgd_goes_through_the_momentum(tmp_path):
     config = {**CONFIG, "optimizer": "sgd", "schedule": "constant", "momentum": 0.9}
     weight, other = keras.Variable([2.0, -4.0]), keras.Variable([2.0, -4.0])
-    optimizer = make_optimizer({**config, "weight_decay": 0.05}, 100)
+    optimizer = make_optimizer({**config, "weight_decay": 0.05}, 100, 0.1)
     restored = type(optimizer).from_config(optimizer.get_config())
     expected, velocity = np.array([2.0, -4.0]), np.zeros(2)
     for _ in range(20):
@@ -73,7 +71,7 @@ def test_weight_decay_takes_off_the_weights():
             "weight_decay": 0.5,
         }
         weight = keras.Variable([2.0, -4.0])
-        optimizer = make_optimizer(config, 10)
+        optimizer = make_optimizer(config, 10, 0.1)
         optimizer.apply([keras.ops.zeros(2)], [weight])
         # Less its share of 0.1 * 0.5; there is no gradient.
         found = keras.ops.convert_to_numpy(weight)
@@ -96,27 +94,23 @@ def test_rejects_schedules(name, warmup, message):
 
 
 def test_momentum_goes_to_either_optimizer():
-    assert make_optimizer(CONFIG, 10).beta_1 == 0.8
-    assert make_optimizer({**CONFIG, "optimizer": "sgd"}, 10).momentum == 0.8
+    assert make_optimizer(CONFIG, 10, 0.1).beta_1 == 0.8
+    assert make_optimizer({**CONFIG, "optimizer": "sgd"}, 10, 0.1).momentum == 0.8
 
 
 def test_rejects_unknown_optimizer():
     with pytest.raises(ValueError, match="Received: 'rmsprop'"):
-        make_optimizer({**CONFIG, "optimizer": "rmsprop"}, 10)
+        make_optimizer({**CONFIG, "optimizer": "rmsprop"}, 10, 0.1)
 
 
 def test_multiplier_makes_two_optimizers():
-    optimizer = make_optimizer({**CONFIG, "localization_lr_multiplier": 0.1}, 10)
+    """Each with the config's schedule, and its own peak."""
+    config = {**CONFIG, "localization_lr_multiplier": 0.1}
+    model = keras_stn.models.mnist("stn_c0")
+    optimizer = make_optimizers(config, 10, model)
     assert isinstance(optimizer, keras.optimizers.MultiOptimizer)
-
-
-@pytest.mark.parametrize("variant", ["stn_c0", "stn_c1", "stn_sl1", "stn_dl1"])
-def test_pattern_finds_the_localisation_and_nothing_else(variant):
-    """The layers shared in SL keep the base rate; the copies of DL do not."""
-    model = keras_stn.models.mnist(variant)
-    classifier = {w.path for w in keras_stn.models.mnist("cnn").weights}
-    found = {
-        w.path for w in model.weights if re.fullmatch(LOCALIZATION_VARIABLES, w.path)
-    }
-    assert found == {w.path for w in model.weights} - classifier
-    assert found
+    peaks = [one._learning_rate.initial_learning_rate for one in optimizer.optimizers]
+    assert sorted(peaks) == pytest.approx([0.01, 0.1])
+    assert isinstance(make_optimizers(CONFIG, 10, model), keras.optimizers.Adam)
+    classifier = keras_stn.models.mnist("cnn")
+    assert isinstance(make_optimizers(config, 10, classifier), keras.optimizers.Adam)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_stn.transforms import Affine, Rigid, Rotation, Transform, get
-from keras_stn.transforms.transform import check_positive, stack_theta
+from keras_stn.transforms.transform import stack_theta
 from tests.transforms.cases import IDENTITY, theta_of
 
 
@@ -76,14 +76,6 @@ def test_family_without_a_map():
         Unfinished()([[0.0]])
 
 
-def test_check_positive():
-    assert check_positive("ratio", 2) == 2.0
-    with pytest.raises(
-        ValueError, match=r"Invalid value for `ratio`.*Received: ratio=0"
-    ):
-        check_positive("ratio", 0)
-
-
 def test_whole_numbers_as_parameters():
     theta = keras.ops.convert_to_numpy(Rotation()(np.zeros((2, 1), int)))
     np.testing.assert_array_equal(theta, np.tile(np.eye(2, 3), (2, 1, 1)))
@@ -116,12 +108,6 @@ def test_names_the_family_that_returns_something_else():
     nothing = Returning(lambda parameters: None)
     with pytest.raises(ValueError, match=r"of Returning must.*None. Its `return`"):
         nothing([[1, 2, 3, 4, 5, 6]])
-
-
-def test_numbers_of_numpy():
-    assert check_positive("ratio", np.float32(1.5)) == 1.5
-    with pytest.raises(ValueError, match="positive, finite.*Received: ratio=inf"):
-        check_positive("ratio", float("inf"))
 
 
 def test_identity_parameters_as_an_array():

@@ -11,7 +11,7 @@ from keras_stn.analysis import (
     spread,
 )
 from keras_stn.datasets import TransformedMNIST, mnist_task
-from keras_stn.ops.arguments import check_whole
+from keras_stn.ops.arguments import standardize_whole
 from keras_stn.plotting import angle_heat_maps
 from train.figures.picture import with_transformer, write_picture
 from train.table import title_of
@@ -67,7 +67,7 @@ def predictions(model, digits, task, passes, seed=0):
     Returns:
         Arrays: what was applied, theta as a warp of the image, and the labels.
     """
-    passes = check_whole("passes", passes, 1)
+    passes = standardize_whole("passes", passes, 1)
     data = TransformedMNIST(
         digits.x_test,
         digits.y_test,

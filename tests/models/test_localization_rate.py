@@ -1,9 +1,10 @@
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 import keras_stn
-from keras_stn.tuning.optimizer import with_localization_rate
+from keras_stn.models import with_localization_rate
 
 
 def small_model(variant="stn_dl1"):
@@ -79,3 +80,62 @@ def test_one_rate_is_one_optimizer():
         optimizer = with_localization_rate(keras.optimizers.SGD, model, 0.5, multiplier)
         assert isinstance(optimizer, keras.optimizers.SGD)
         assert np.isclose(float(optimizer.learning_rate), 0.5)
+
+
+@pytest.mark.parametrize("variant", ["stn_c0", "stn_c1", "stn_sl1", "stn_dl1"])
+def test_finds_the_localisation_and_nothing_else(variant):
+    """The layers shared in SL keep the base rate; the copies of DL do not."""
+    model = keras_stn.models.mnist(variant)
+    optimizer = with_localization_rate(keras.optimizers.SGD, model, 0.5, 0.1)
+    optimizer.build(model.trainable_variables)
+    rates = rates_of(model, optimizer)
+    slow = {path for path, rate in rates.items() if np.isclose(rate, 0.05)}
+    classifier = {w.path for w in keras_stn.models.mnist("cnn").weights}
+    assert slow == set(rates) - classifier
+    assert slow
+
+
+def test_a_model_of_ones_own():
+    """A transformer in a model within the model; theta by layers of a given name."""
+    inner_image = keras.Input((8, 8, 1))
+    x = keras_stn.SpatialTransformer(layers.Flatten(name="flat"))(inner_image)
+    inner = keras.Model(inner_image, layers.Dense(2, name="inner_dense")(x))
+    image = keras.Input((8, 8, 1))
+    theta = keras.Sequential(
+        [layers.Flatten(), layers.Dense(6, name="six")], name="localization_of_mine"
+    )(image)
+    x = keras_stn.SpatialTransformer()([image, theta])
+    model = keras.Model(image, layers.Dense(3, name="last")(inner(x)))
+    optimizer = with_localization_rate(keras.optimizers.SGD, model, 0.5, 0.1)
+    optimizer.build(model.trainable_variables)
+    fast = [
+        path.split("/")[-2]
+        for path, rate in rates_of(model, optimizer).items()
+        if np.isclose(rate, 0.5)
+    ]
+    assert sorted(set(fast)) == ["inner_dense", "last"]
+    assert len(model.trainable_variables) == len(fast) + 4
+
+
+def test_only_the_transformer_is_slow_to_learn():
+    model = small_model("stn_c1")
+    optimizer = with_localization_rate(keras.optimizers.SGD, model, 0.5, 1e-6)
+    model.compile(optimizer, "mse")
+    before = {w.path: np.array(w.value) for w in model.trainable_variables}
+    images = np.random.default_rng(0).random((4, 8, 8, 1), "float32")
+    model.train_on_batch(images, np.ones((4, 3), "float32"))
+    moved = {
+        w.path: np.abs(np.array(w.value) - before[w.path]).max()
+        for w in model.trainable_variables
+    }
+    theta = [moved[path] for path in moved if path.startswith("spatial_transformer")]
+    assert 0 < max(theta) < 1e-4
+    assert moved["last/bias"] > 1e-3
+
+
+def test_a_model_without_variables():
+    model = keras.Sequential(
+        [keras_stn.SpatialTransformer(layers.Flatten()), layers.Flatten()]
+    )
+    with pytest.raises(ValueError, match="no variables yet. Build the model"):
+        with_localization_rate(keras.optimizers.SGD, model, 0.5, 0.1)
