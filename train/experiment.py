@@ -190,7 +190,7 @@ def _keep(result, directory, has_trained):
     """Prints a result and writes it, unless an earlier test had more passes.
 
     Returns:
-        The result, which says where the model was trained.
+        The result that is there then, which says where the model was trained.
     """
     earlier = {}
     if not has_trained and directory.result.exists():
@@ -201,11 +201,11 @@ def _keep(result, directory, has_trained):
     print_result(result)
     if len(earlier.get("passes", [])) > len(result["passes"]):
         print(f"{directory.result} stays: it has {len(earlier['passes'])} test passes.")
-    else:
-        # Last, as it says that the run is finished.
-        directory.write_json(directory.result, result)
-        written = ["result.json", "alignment.png", *["model.keras"] * has_trained]
-        print(f"Written to {directory.path}: {', '.join(written)}")
+        return earlier
+    # Last, as it says that the run is finished.
+    directory.write_json(directory.result, result)
+    written = ["result.json", "alignment.png", *["model.keras"] * has_trained]
+    print(f"Written to {directory.path}: {', '.join(written)}")
     return result
 
 
@@ -257,8 +257,7 @@ def _train(experiment, config, model, directory, strategy, epochs):
 
 def _history(directory, epochs):
     """The rows of so many epochs. It may be ahead of the checkpoint, not behind."""
-    rows = directory.read_json(directory.history)
-    rows = rows[:epochs] if isinstance(rows, list) else []
+    rows = directory.read_json(directory.history, list)[:epochs]
     if len(rows) < epochs:
         raise ValueError(
             f"{directory.history} has {len(rows)} epochs and "
@@ -309,7 +308,7 @@ def _trained(directory, experiment):
             f"{directory.path} holds no finished run: {directory.model.name} is "
             "missing. Finish it with --resume, or choose another --run-dir."
         )
-    return _loaded(directory, experiment), directory.read_json(directory.history)
+    return _loaded(directory, experiment), directory.read_json(directory.history, list)
 
 
 def _loaded(directory, experiment):

@@ -64,7 +64,7 @@ class Job(NamedTuple):
             return 0.0
         try:
             epochs = directory.read_json(directory.plan)["epochs"]
-            return min(1.0, len(directory.read_json(directory.history)) / epochs)
+            return min(1.0, len(directory.read_json(directory.history, list)) / epochs)
         except (ValueError, KeyError, TypeError):
             return 0.0
 
@@ -182,7 +182,9 @@ def _interrupted_by_signals():
 
     names = ("SIGTERM", "SIGHUP")
     signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {one: signal.signal(one, interrupt) for one in signals}
+    # What `nohup` has switched off stays so, here and in the runs.
+    heard = [one for one in signals if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {one: signal.signal(one, interrupt) for one in heard}
     try:
         yield
     finally:

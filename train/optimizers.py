@@ -91,7 +91,9 @@ def make_schedule(name, learning_rate, total_steps, warmup):
         return learning_rate
     if name in _PARTS:
         parts = range(_PARTS[name])
-        boundaries = [total_steps * part // len(parts) for part in parts[1:]]
+        # The last step of each part.
+        ends = [total_steps * part // len(parts) - 1 for part in parts[1:]]
+        boundaries = [max(0, end) for end in ends]
         values = [learning_rate / 10**part for part in parts]
         return schedules.PiecewiseConstantDecay(boundaries, values)
     if not warmup:

@@ -1,6 +1,7 @@
 """The command line that the training scripts share, and the configs behind it."""
 
 import argparse
+import sys
 import tomllib
 from pathlib import Path
 
@@ -32,14 +33,17 @@ OPTIONAL_ENTRIES = {"train_images": int, "test_images": int}
 
 # What an entry that is a number must be, in words and as a test; NaN passes none.
 _COUNT = ("a whole number from 1 on", lambda value: value >= 1)
-_POSITIVE = ("a finite number above 0", lambda value: 0 < value < float("inf"))
+_POSITIVE = ("a finite number above 0", lambda x: 0 < x <= sys.float_info.max)
 _FRACTION = ("a number from 0 to below 1", lambda value: 0 <= value < 1)
 _RANGES = {
     "learning_rate": _POSITIVE,
     "localization_lr_multiplier": _POSITIVE,
     "momentum": _FRACTION,
     "warmup": _FRACTION,
-    "weight_decay": ("a finite number from 0 on", lambda x: 0 <= x < float("inf")),
+    "weight_decay": (
+        "a finite number from 0 on",
+        lambda x: 0 <= x <= sys.float_info.max,
+    ),
 }
 
 # Entries that the command line may set instead.

@@ -50,7 +50,12 @@ def quote_in_document(text, stored=RESULT_FOLDER):
 
     def fill_exports(match):
         path = stored / match[2] / f"{match[3]}.json"
-        exports = json.loads(path.read_text(encoding="utf-8"))["exports"]
+        exports = json.loads(path.read_text(encoding="utf-8")).get("exports")
+        if exports is None:
+            raise ValueError(
+                f"{path} has no exports to make a table of. Export the run and store "
+                "it again."
+            )
         return f"{match[1]}{_exports_as_markdown(exports)}{match[4]}"
 
     return _EXPORTS.sub(fill_exports, _TABLE.sub(fill, text))

@@ -213,7 +213,7 @@ def _draw_from(name, jobs, path, options):
     if name == "theta_over_training":
         return draw(
             {
-                key: job.directory.read_json(job.directory.history)
+                key: job.directory.read_json(job.directory.history, list)
                 for key, job in jobs.items()
             },
             path,

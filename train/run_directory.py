@@ -9,6 +9,8 @@ import filelock
 
 # How the names of files begin that are not whole yet.
 _UNFINISHED = "unfinished_"
+# What JSON calls them.
+_JSON_NAMES = {dict: "object", list: "array"}
 
 
 class RunDirectory:
@@ -152,14 +154,21 @@ class RunDirectory:
         text = json.dumps(content, indent=2) + "\n"
         self.write(path, lambda name: name.write_text(text, encoding="utf-8"))
 
-    def read_json(self, path):
+    def read_json(self, path, kind=dict):
         """Reads a JSON file.
 
+        Args:
+            path: The file.
+            kind: What it should hold: `dict` or `list`.
+
         Raises:
-            ValueError: If it is not there or not valid JSON.
+            ValueError: If it is not there, not valid JSON or holds something else.
         """
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, kind):
+                raise ValueError(f"it holds no {_JSON_NAMES[kind]}: {content!r:.80}")
+            return content
         except FileNotFoundError:
             raise ValueError(
                 f"{path} is missing. The run cannot be continued; choose another "
@@ -167,7 +176,7 @@ class RunDirectory:
             ) from None
         except ValueError as error:
             raise ValueError(
-                f"{path} is not valid JSON: {error}. The run cannot be continued; "
+                f"{path} is damaged: {error}. The run cannot be continued; "
                 "choose another --run-dir."
             ) from error
 

@@ -73,6 +73,10 @@ def _check_same(path, result):
         for name in sorted(stored.get(part, {}).keys() & result.get(part, {}).keys())
         if stored[part][name] != result[part][name]
     ]
+    if ("iterations" in stored["config"]) != ("iterations" in result["config"]):
+        differences.append("'iterations' in place of 'epochs' in only one of them")
+    if "exports" in stored and "exports" not in result:
+        differences.append("exports there, none now: repeat --export")
     backends = [one.get("versions", {}).get("backend") for one in (stored, result)]
     if backends[0] != backends[1]:
         differences.append(f"backend: {backends[0]!r} there, {backends[1]!r} now")

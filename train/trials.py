@@ -3,6 +3,7 @@
 import time
 
 import keras
+import keras_tuner
 
 from keras_stn.tuning import SpatialTransformerHyperModel
 from train import platform
@@ -65,23 +66,32 @@ class TrialHyperModel(SpatialTransformerHyperModel):
         Returns:
             A dict of what its best epoch measured, the number of its parameters, and
             the epochs and seconds that it was trained for.
+
+        Raises:
+            keras_tuner.errors.FatalError: If something cannot be read or written; the
+                trial is not over then.
         """
         del hp
         start = time.perf_counter()
         epochs = epochs or self.epochs
         training, steps = feed(self.data.training(initial_epoch))
         validation, validation_steps = feed(self.data.validation(initial_epoch))
-        history = model.fit(
-            training,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            validation_steps=validation_steps,
-            shuffle=False,  # The data are shuffled by their own seed.
-            initial_epoch=initial_epoch,
-            epochs=epochs,
-            callbacks=[StopOnNaN(), *callbacks],
-            verbose=verbose,
-        ).history
+        try:
+            history = model.fit(
+                training,
+                steps_per_epoch=steps,
+                validation_data=validation,
+                validation_steps=validation_steps,
+                shuffle=False,  # The data are shuffled by their own seed.
+                initial_epoch=initial_epoch,
+                epochs=epochs,
+                callbacks=[StopOnNaN(), *callbacks],
+                verbose=verbose,
+            ).history
+        except OSError as error:
+            # A full disk, say, which is not the trial's fault: it begins anew when the
+            # search goes on, instead of counting as one that failed.
+            raise keras_tuner.errors.FatalError(str(error)) from error
         values = history[self.objective]
         best = values.index(max(values))
         return {

@@ -12,6 +12,7 @@ import sys
 import warnings
 
 import keras
+import keras_tuner
 import numpy as np
 
 from train import experiment as experiments
@@ -21,6 +22,7 @@ from train.export import check_exportable, export
 from train.failures import exit_status
 from train.fingerprint import fingerprint
 from train.loading import load_model
+from train.optimizers import make_optimizer
 from train.run_directory import RunDirectory
 from train.trial_data import mnist_data, svhn_data
 from train.trial_table import best_choices, format_table, trial_rows
@@ -92,6 +94,8 @@ def _search(options, experiment, config, directory):
         dimensions(options),
     )
     identity = _identity(options, config, data, experiment)
+    # It says what is wrong with the config, before anything is written.
+    make_optimizer(config, data.steps * epochs, config["learning_rate"])
     if role() != "worker":
         if options.resume:
             directory.check_same(identity)
@@ -126,11 +130,14 @@ def _name(options):
 
 def _identity(options, config, data, experiment):
     """What must be the same for a search to go on. Its length may change."""
-    names = ("dataset", "task", "width", "dropout", "algorithm", "seed")
+    names = ("dataset", "task", "algorithm", "seed")
+    # As they are settled: a default may depend on the machine.
+    settled = ("width", "dropout", "mixed_precision")
     return {
         **{name: getattr(options, name) for name in names},
+        **{name: experiment.settings.get(name) for name in settled},
+        "backend": keras.config.backend(),
         "config": config,
-        "mixed_precision": options.mixed_precision,
         "data": fingerprint(experiment.data),
         "training_images": len(data.training_rows),
         "validation_images": len(data.validation_rows),
@@ -156,6 +163,9 @@ def _run_trials(options, hypermodel, epochs, directory, identity):
     if role() != "chief" or not _is_over(options, directory):
         try:
             tuner.search(epochs=epochs, callbacks=_callbacks(directory))
+        except keras_tuner.errors.FatalError as error:
+            # What `TrialHyperModel.fit` makes of it, so that the trial is not over.
+            raise error.__cause__ or error from None
         except RuntimeError as error:
             # What KerasTuner raises after three failures in a row.
             raise ValueError(f"The search was given up: {error}") from error
@@ -176,7 +186,7 @@ def _run_trials(options, hypermodel, epochs, directory, identity):
 def _is_over(options, directory):
     """Whether a chief, who cannot ask for trials himself, has no more to hand out."""
     path = directory.path / "trials.json"
-    return path.exists() and len(directory.read_json(path)) >= options.max_trials
+    return path.exists() and len(directory.read_json(path, list)) >= options.max_trials
 
 
 def _callbacks(directory):
@@ -198,10 +208,13 @@ def _finish(options, hypermodel, rows, directory):
         seed: RunDirectory(directory.path / f"final-trial{trial}-seed{seed}")
         for seed in range(options.seed, options.seed + options.seeds)
     }
-    results = [
-        _train_again(*_final_run(options, hypermodel, choices, seed, final))
-        for seed, final in finals.items()
-    ]
+    results = []
+    for seed, final in finals.items():
+        # Before there is an experiment, as that sets Keras' dtype policy.
+        keras.utils.clear_session()
+        results.append(
+            _train_again(*_final_run(options, hypermodel, choices, seed, final))
+        )
     errors = [result["error"] for result in results]
     # The first seed's: to choose by the test error would be to tune on the test set.
     model = finals[options.seed].model
@@ -253,6 +266,12 @@ def _final_run(options, hypermodel, choices, seed, directory):
         localization_lr_multiplier=choices.get("localization_lr_multiplier"),
     )
     if directory.result.exists():
+        if not (directory.config.exists() and directory.model.exists()):
+            raise ValueError(
+                f"{directory.path} holds the result of a training, but not its "
+                f"{directory.config.name} and {directory.model.name}. Delete it to "
+                "train again."
+            )
         arguments.append("--test-only")
     elif directory.config.exists():
         arguments.append("--resume")
@@ -270,7 +289,6 @@ def _final_run(options, hypermodel, choices, seed, directory):
 
 def _train_again(experiment, config, options):
     """Trains by the training scripts' own code, or tests what is trained."""
-    keras.utils.clear_session()
     if not options.test_only:
         print(
             f"\nTraining the best again on all training images, seed {options.seed}\n"

@@ -105,8 +105,8 @@ def make_tuner(algorithm, hypermodel, max_trials, epochs, seed, directory):
     several = role() != "alone"
     options = {
         "objective": keras_tuner.Objective(hypermodel.objective, "max"),
-        # KerasTuner takes 0 for no seed.
-        "seed": seed + 1,
+        # KerasTuner takes 0 for no seed; NumPy's end at 2**32 - 1.
+        "seed": min(seed + 1, 2**32 - 1),
         "directory": directory.parent,
         "project_name": directory.name,
         "overwrite": False,
@@ -114,6 +114,7 @@ def make_tuner(algorithm, hypermodel, max_trials, epochs, seed, directory):
         # chief would wait for that lock for ever.
         "max_consecutive_failed_trials": max_trials + 1 if several else _MAX_FAILURES,
     }
+    is_taken_up = (directory / "oracle.json").exists()
     try:
         if role() != "worker":
             _forget_unknown_trials(directory)
@@ -129,8 +130,8 @@ def make_tuner(algorithm, hypermodel, max_trials, epochs, seed, directory):
         tuner = _Hyperband(
             hypermodel, max_epochs=epochs, hyperband_iterations=None, **options
         )
-    except (KeyError, ValueError) as error:
-        if not directory.exists():
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        if not is_taken_up:
             raise
         raise ValueError(
             f"The search in {directory} cannot be taken up: {error}. Choose another "

@@ -1,11 +1,24 @@
 """Arrays from a NumPy file that may be damaged or not what it should be."""
 
+import tokenize
 import zipfile
 import zlib
 
 import numpy as np
 
 from keras_stn.datasets.damage import damaged
+
+# What zipfile and NumPy raise where a byte of a file is another one: RuntimeError where
+# it seems encrypted or of a newer version, OSError where a place lies before the file.
+_SIGNS_OF_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def read_arrays(path, keys):
@@ -29,7 +42,7 @@ def read_arrays(path, keys):
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in keys if key not in file.files]
             arrays = [] if missing else [file[key] for key in keys]
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+    except _SIGNS_OF_DAMAGE as error:
         # NumPy advises to unpickle what it does not know: never here.
         reason = str(error).partition("If you trust")[0].strip()
         raise damaged(path, layout, f"unreadable arrays ({reason})") from error

@@ -189,8 +189,6 @@ with a transformer |
             A functional `keras.Model`, named after its variant, that can be saved and
             loaded wherever `keras_stn` is imported.
         """
-        # KerasTuner clears Keras' session before each trial, and the policy with it.
-        keras.config.set_dtype_policy(self._dtype_policy)
         self.declare_hyperparameters(hp)
         choices = self.choices(hp)
         model = self.network(choices)
@@ -212,12 +210,16 @@ with a transformer |
     def network(self, choices):
         """Builds the model that some choices describe, not compiled.
 
+        Keras' dtype policy is then what it was when the hypermodel was made.
+
         Args:
             choices: What `choices` returned.
 
         Returns:
             A functional `keras.Model`.
         """
+        # KerasTuner clears Keras' session before each trial, and the policy with it.
+        keras.config.set_dtype_policy(self._dtype_policy)
         options = {}
         if choices["variant"] != "cnn":
             build = self._builders[choices["localization"]]

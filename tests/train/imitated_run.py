@@ -27,7 +27,7 @@ def main():
     directory.write_json(directory.plan, {"steps": 1, "epochs": options.epochs})
     history = []
     if directory.history.exists():
-        history = directory.read_json(directory.history)
+        history = directory.read_json(directory.history, list)
     print("resumed" if options.resume else "started", "after", len(history))
     for epoch in range(len(history), options.epochs):
         time.sleep(options.seconds)

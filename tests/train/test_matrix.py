@@ -1,5 +1,6 @@
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -73,6 +74,35 @@ def test_a_batch_system_ends_the_runs_too(tmp_path):
         ["pgrep", "-f", str(slow.path)], check=False, capture_output=True
     )
     assert not running.stdout
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs POSIX signals")
+def test_a_logout_does_not_end_what_nohup_began(tmp_path):
+    """Neither the matrix nor the runs, which inherit what is ignored."""
+    one = job(tmp_path, "slow", "--seconds", 3)
+    states = []
+
+    def hang_up(line):
+        states.append(line)
+        if line == "slow: begins":
+            signal.setitimer(signal.ITIMER_REAL, 1)
+
+    def hang_up_all(*_):
+        os.kill(os.getpid(), signal.SIGHUP)
+        for child in pathlib.Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+            for number in child.read_text().split():
+                os.kill(int(number), signal.SIGHUP)
+                states.append("hung up")
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    alarm = signal.signal(signal.SIGALRM, hang_up_all)
+    try:
+        assert run_matrix([one], show=hang_up) == []
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGALRM, alarm)
+    assert one.is_finished
+    assert states[1] == "hung up" or not pathlib.Path("/proc").exists()
 
 
 def test_a_failure_is_shown_and_the_others_run_on(tmp_path):

@@ -41,7 +41,7 @@ def test_a_warmup_leaves_steps_to_decay_in():
 
 def test_fifths_divide_by_ten():
     schedule = make_schedule("fifths", 0.01, 400_000, 0)
-    steps = (0, 79_999, 80_001, 160_001, 240_001, 320_001, 399_999)
+    steps = (0, 79_999, 80_000, 160_000, 240_000, 320_000, 399_999)
     rates = [rate(schedule, step) for step in steps]
     assert rates == pytest.approx([1e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-6])
 
@@ -80,8 +80,14 @@ def test_weight_decay_takes_off_the_weights():
 
 def test_thirds_divide_by_ten():
     schedule = make_schedule("thirds", 0.01, 150_000, 0)
-    rates = [rate(schedule, step) for step in (0, 49_999, 50_001, 100_001, 149_999)]
+    rates = [rate(schedule, step) for step in (0, 49_999, 50_000, 100_000, 149_999)]
     assert rates == pytest.approx([1e-2, 1e-2, 1e-3, 1e-4, 1e-4])
+
+
+def test_thirds_of_a_few_steps():
+    schedule = make_schedule("thirds", 1.0, 9, 0)
+    rates = [rate(schedule, step) for step in range(9)]
+    assert rates == pytest.approx(3 * [1.0] + 3 * [0.1] + 3 * [0.01])
 
 
 @pytest.mark.parametrize(

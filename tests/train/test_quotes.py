@@ -41,6 +41,12 @@ def test_fills_in_a_table_of_exports(stored):
     assert "old" not in filled
 
 
+def test_a_result_without_exports(stored):
+    text = "<!-- exports: laptop cnn -->\nold\n<!-- end of table -->\n"
+    with pytest.raises(ValueError, match=r"cnn.json has no exports"):
+        quotes.quote_in_document(text, stored)
+
+
 def test_fills_in_a_table_file(stored):
     text = (TABLE_FOLDER / "table1.toml").read_text()
     filled = quotes.quote_in_table("table1", text, stored)

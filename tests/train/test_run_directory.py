@@ -46,11 +46,20 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(directory):
     assert names == {"config.json", "result.json", "run.lock"}
 
 
-def test_unreadable_json(directory):
+@pytest.mark.parametrize("text", ["{", "[]", "null", '"text"'])
+def test_unreadable_json(text, directory):
     directory.start({})
-    directory.config.write_text("{")
-    with pytest.raises(ValueError, match=r"config.json is not valid JSON"):
+    directory.config.write_text(text)
+    with pytest.raises(ValueError, match=r"config.json is damaged.*another --run-dir"):
         directory.check_same({})
+
+
+@pytest.mark.parametrize("text", ["[1", "{}", "null"])
+def test_json_that_is_no_list(text, directory):
+    directory.start({})
+    directory.history.write_text(text)
+    with pytest.raises(ValueError, match=r"history.json is damaged"):
+        directory.read_json(directory.history, list)
 
 
 def test_one_run_at_a_time(directory):

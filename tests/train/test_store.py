@@ -120,6 +120,26 @@ def test_fewer_test_passes_do_not_replace_more(tmp_path):
         store(run, tmp_path / "results")
 
 
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        ({"config": {"dataset": "mnist", "iterations": 9}}, "'iterations' in place of"),
+        ({"exports": {"onnx": {}}}, "exports there, none now"),
+    ],
+)
+def test_another_length_or_less_does_not_replace(first, message, tmp_path):
+    run = make_run(tmp_path / "run", "MNIST, downloaded.")
+    result = json.loads((run / "result.json").read_text())
+    result["config"]["epochs"] = 2
+    (run / "result.json").write_text(json.dumps(result | first))
+    path = store(run, tmp_path / "results")
+    (run / "result.json").write_text(json.dumps(result))
+    with pytest.raises(ValueError, match=message):
+        store(run, tmp_path / "results")
+    store(run, tmp_path / "results", replace=True)
+    assert json.loads(path.read_text()) == result
+
+
 def test_unfinished_run(tmp_path):
     with pytest.raises(ValueError, match="holds no finished run"):
         store(tmp_path, tmp_path / "results")

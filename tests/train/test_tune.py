@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from tests.waiting import PATIENCE, wait_for
+from train.options import CONFIG_FOLDER
 from train.trial_table import trial_rows
+from train.trials import TrialHyperModel
 from train.tune import main
 
 
@@ -233,6 +235,80 @@ def test_says_what_is_wrong(small_search, tmp_path, capsys, arguments, message):
     assert main([*small_search, *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_mistake_in_a_config_leaves_nothing(small_search, tmp_path, capsys):
+    config = tmp_path / "mine.toml"
+    text = (CONFIG_FOLDER / "mnist_quick.toml").read_text()
+    config.write_text(text.replace('schedule = "cosine"', 'schedule = "foo"'))
+    assert main([*small_search, "--config", str(config)]) == 2
+    assert "Received: 'foo'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_search_does_not_go_on_elsewhere(small_search, tmp_path, capsys, monkeypatch):
+    """The backend and what is settled by the machine belong to a search."""
+    arguments = [*small_search, "--max-trials", "1", "--seeds", "1", "--depth", "0"]
+    arguments += ["--variant", "cnn"]
+    assert main(arguments) == 0
+    before = read(tmp_path / "run" / "result.json")
+    # A finished one can be tested again, and keeps the longer test.
+    assert main([*arguments, "--resume", "--test-passes", "2"]) == 0
+    longer = read(tmp_path / "run" / "result.json")
+    final = tmp_path / "run" / f"final-trial{before['trial']}-seed0"
+    assert len(read(final / "result.json")["passes"]) == 2
+    assert main([*arguments, "--resume"]) == 0
+    assert read(tmp_path / "run" / "result.json") == longer
+    (final / "model.keras").unlink()
+    assert main([*arguments, "--resume"]) == 2
+    assert "Delete it to train again" in capsys.readouterr().err
+    there = keras.config.backend()
+    monkeypatch.setattr("train.tune.keras.config.backend", lambda: "numpy")
+    assert main([*arguments, "--resume"]) == 2
+    assert f"backend: {there!r} there, 'numpy' now" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_best_is_trained_in_the_precision_of_its_trial(
+    small_search, tmp_path, monkeypatch
+):
+    policies = []
+    network = TrialHyperModel.network
+
+    def noting(self, choices):
+        model = network(self, choices)
+        policies.append({layer.dtype_policy.name for layer in model.layers})
+        return model
+
+    monkeypatch.setattr(TrialHyperModel, "network", noting)
+    arguments = ["--max-trials", "1", "--seeds", "1", "--variant", "stn_sl"]
+    arguments += ["--depth", "1", "--mixed-precision", "bfloat16"]
+    before = keras.config.dtype_policy()
+    try:
+        assert main([*small_search, *arguments]) == 0
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert len(policies) >= 2
+    assert all(one == policies[0] for one in policies)
+    assert "mixed_bfloat16" in policies[0]
+
+
+@pytest.mark.slow
+def test_a_full_disk_uses_up_no_trial(small_search, tmp_path, capsys, monkeypatch):
+    arguments = [*small_search, "--seeds", "1", "--variant", "cnn", "--depth", "0"]
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "save_weights", full)
+        assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert "No space left on device" in printed
+    assert "given up" not in printed
+    assert main([*arguments, "--resume"]) == 0
+    rows = read(tmp_path / "run" / "trials.json")
+    assert [row["status"] for row in rows] == ["COMPLETED"] * 2
 
 
 def test_needs_epochs(small_search, tmp_path, capsys):

@@ -108,6 +108,22 @@ def test_a_damaged_search(environment, nothing, tmp_path):
         tuners.make_tuner("random", nothing, 2, 1, 0, folder)
 
 
+@pytest.mark.parametrize("text", ["[]", "null"])
+def test_a_search_whose_state_is_something_else(environment, nothing, tmp_path, text):
+    folder = tmp_path / "search"
+    tuners.make_tuner("random", nothing, 2, 1, 0, folder).search(epochs=1, verbose=0)
+    (folder / "oracle.json").write_text(text)
+    with pytest.raises(ValueError, match="cannot be taken up: "):
+        tuners.make_tuner("random", nothing, 2, 1, 0, folder)
+
+
+def test_the_largest_seed(environment, nothing, tmp_path):
+    folder = tmp_path / "search"
+    tuner = tuners.make_tuner("bayesian", nothing, 1, 1, 2**32 - 1, folder)
+    tuner.search(epochs=1, verbose=0)
+    assert len(tuner.oracle.trials) == 1
+
+
 def test_files_are_written_whole(environment, nothing, tmp_path, monkeypatch):
     """A process that dies while it writes leaves the file that was there."""
     folder = tmp_path / "search"
