@@ -229,3 +229,29 @@ np.savez("outputs.npz", **serve(**inputs))
     assert set(outputs) == set(expected)
     for name, output in outputs.items():
         np.testing.assert_allclose(output, np.asarray(expected[name]), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FORMATS)
+def test_poses_and_products(kind, tmp_path, generator):
+    """Constants of a functional model are arrays; a tensor cannot be exported."""
+    images = keras.Input((9, 9, 1), name="images")
+    theta = keras.Input((2, 3), name="theta")
+    outputs = {}
+    for name in ("affine", "rigid"):
+        layer = keras_stn.SpatialTransformer(keras.layers.Flatten(), transform=name)
+        model = keras.Model(images, layer(images))
+        for weight in layer.trainable_weights:
+            weight.assign(0.1 * generator.normal(size=weight.shape))
+        outputs[name] = keras_stn.models.pose(model)(images)
+    half = np.array([[[0.5, 0, 0.1], [0, 0.5, 0]]], "float32")
+    outputs["product"] = keras_stn.ops.compose_theta(half, theta)
+    outputs["to_pixels"] = keras_stn.ops.theta_to_pixels(theta, (4, 6)) / 6
+    outputs["from_pixels"] = keras_stn.ops.theta_from_pixels(theta, (4, 6)) / 6
+    model = keras.Model({"images": images, "theta": theta}, outputs)
+    run = exported(model, kind, tmp_path)
+    inputs = {
+        "images": generator.normal(size=(3, 9, 9, 1)).astype("float32"),
+        "theta": generator.normal(size=(3, 2, 3)).astype("float32"),
+    }
+    check_same(model, run, inputs)

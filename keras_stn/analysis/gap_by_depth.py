@@ -10,7 +10,7 @@ from keras_stn.analysis.alignment_gap import alignment_gap
 from keras_stn.analysis.best_feature_warp import best_feature_warp
 from keras_stn.analysis.layer_output import name_of
 from keras_stn.analysis.places_in_image import map_size
-from keras_stn.models.calls import first_call
+from keras_stn.models.calls import first_call, inputs_of
 
 # Places along a side that a map must have, so that a turn leaves some in the frame.
 _SIDE = 6
@@ -136,7 +136,8 @@ def feature_layers(model):
 
     Returns:
         A list of names, from the image on. Maps with a side of less than six places are
-        left out: no place of theirs stays within the frame when the image is turned.
+        left out: no place of theirs stays within the frame when the image is turned;
+        and maps that need more than one input of the model.
 
     Raises:
         ValueError: If the model is another one.
@@ -154,7 +155,10 @@ def feature_layers(model):
             continue
         _, output = first_call(model, layer)
         shape = getattr(output, "shape", ())  # A list of outputs has none.
-        if len(shape) == 4 and None not in shape[1:] and min(map_size(shape)) >= _SIDE:
+        is_map = len(shape) == 4 and None not in shape[1:]
+        if is_map and len(inputs_of(model, output)) > 1:
+            continue  # Of the image and something else.
+        if is_map and min(map_size(shape)) >= _SIDE:
             last.pop(map_size(shape), None)
             last[map_size(shape)] = layer.name
     return list(last.values())

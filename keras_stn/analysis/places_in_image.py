@@ -54,7 +54,7 @@ def places_in_image(inputs, output):
             not known here, or has another data format than Keras.
     """
     places = Places(np.zeros(2), np.ones(2))
-    for operation, size, new_size in _path(inputs, output):
+    for operation, size, new_size in _path(inputs, output)[0]:
         places = _after(places, operation, size, new_size)
     return places
 
@@ -77,8 +77,13 @@ def check_data_format(layer):
 
 
 def _path(inputs, output):
-    """The operations from the image on, with the sizes of the maps around each."""
-    ends = {id(tensor) for tensor in inputs}
+    """The way from the image to a feature map.
+
+    Returns:
+        The operations from the image on, with the sizes of the maps around each, and
+        which of the inputs is the image.
+    """
+    ends = {id(tensor): index for index, tensor in enumerate(inputs)}
     path, tensor = [], output
     while id(tensor) not in ends:
         operation, _, index, sources = call_of(tensor)
@@ -90,8 +95,8 @@ def _path(inputs, output):
         if getattr(operation, "outputs", None) and getattr(operation, "inputs", None):
             # A model within the model.
             inner = operation.outputs[index]
-            path = _path(operation.inputs[:1], inner) + path
-            tensor = sources[0]
+            way, image = _path(operation.inputs, inner)
+            path, tensor = way + path, sources[image]
             continue
         # Of several maps, as in a sum, one that is not spread over the others.
         maps = [one for one in sources if len(one.shape) == 4] or sources
@@ -100,7 +105,7 @@ def _path(inputs, output):
         source = maps[0] if warps else (alike or maps)[0]
         path.insert(0, (operation, map_size(source.shape), map_size(tensor.shape)))
         tensor = source
-    return path
+    return path, ends[id(tensor)]
 
 
 def _after(places, operation, size, new_size):

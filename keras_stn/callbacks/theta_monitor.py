@@ -14,6 +14,7 @@ from keras_stn.ops.coordinates import extent
 # Points along each side of the grid that stands for the output when counting how much
 # of it lies outside the input.
 _GRID_SIDE = 16
+_BATCH_SIZE = 32
 
 
 class ThetaMonitor(keras.callbacks.Callback):
@@ -46,6 +47,8 @@ class ThetaMonitor(keras.callbacks.Callback):
             it several times, its first call is watched.
         within: The model within the model that has the transformer, and takes the same
             images: `model.get_layer("inner")`.
+        prefix: What the names of the entries begin with. Give each of several monitors
+            its own.
 
     Raises:
         ValueError: If the threshold is not as above; when training starts, if the model
@@ -66,7 +69,7 @@ class ThetaMonitor(keras.callbacks.Callback):
     1.0
     """
 
-    def __init__(self, images, threshold=0.5, layer=None, within=None):
+    def __init__(self, images, threshold=0.5, layer=None, within=None, prefix="theta"):
         super().__init__()
         if not is_number(threshold) or not 0 <= threshold <= 1:
             raise ValueError(
@@ -77,6 +80,8 @@ class ThetaMonitor(keras.callbacks.Callback):
         self.threshold = threshold
         self.layer = layer
         self.within = within
+        self.prefix = prefix
+        self._has_warned = False
         self._pose = None
         self._aspect_ratio = 1.0
 
@@ -95,7 +100,11 @@ class ThetaMonitor(keras.callbacks.Callback):
             )
         # What is wrong with the images shall not be said after the first epoch only.
         try:
-            self._predict()
+            # Not by `predict`: where that fails on JAX, the variables of the model are
+            # lost. As many as its first batch has, so nothing is compiled twice.
+            self._pose.predict_on_batch(
+                keras.tree.map_structure(lambda one: one[:_BATCH_SIZE], self.images)
+            )
         except ValueError as error:
             # Keras does not say of which images it speaks, nor on JAX of what shape.
             shapes = keras.tree.map_structure(np.shape, self.images)
@@ -106,14 +115,14 @@ class ThetaMonitor(keras.callbacks.Callback):
             ) from error
 
     def _predict(self):
-        return self._pose.predict(self.images, verbose=0)
+        return self._pose.predict(self.images, batch_size=_BATCH_SIZE, verbose=0)
 
     def on_epoch_end(self, epoch, logs=None):
         """Computes the statistics and warns."""
         theta = self._predict()
         statistics = theta_statistics(theta, self._aspect_ratio)
         if logs is not None:
-            logs.update(statistics)
+            self._add(statistics, logs)
         outside = statistics["theta_outside"]
         is_finite = np.isfinite(theta).all(axis=(1, 2))
         if not is_finite.all():
@@ -134,6 +143,22 @@ class ThetaMonitor(keras.callbacks.Callback):
                 "'similarity' or 'rotation'.",
                 stacklevel=2,
             )
+
+    def _add(self, statistics, logs):
+        entries = {
+            f"{self.prefix}{name.removeprefix('theta')}": value
+            for name, value in statistics.items()
+        }
+        taken = sorted(entries.keys() & logs.keys())
+        if taken and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"`ThetaMonitor` replaces {', '.join(taken)} in the logs, which "
+                "another callback or metric has written. Give each of several monitors "
+                f"a `prefix` of its own. Received: prefix={self.prefix!r}",
+                stacklevel=2,
+            )
+        logs.update(entries)
 
 
 def theta_statistics(theta, aspect_ratio=1.0):

@@ -1,6 +1,7 @@
 """The spatial transformer: predicts a transform and warps by it."""
 
 import keras
+import numpy as np
 
 from keras_stn import ops, transforms
 from keras_stn.ops.arguments import (
@@ -156,7 +157,7 @@ class SpatialTransformer(keras.layers.Layer):
                 data_format=self.data_format, dtype=dtype, name=f"{self.name}_flatten"
             )
             self._regression = _Regression(
-                self.transform.num_parameters,
+                int(self.transform.num_parameters),
                 kernel_initializer="zeros",
                 bias_initializer="zeros",
                 dtype=dtype,
@@ -250,10 +251,11 @@ class SpatialTransformer(keras.layers.Layer):
                 "as its second input. Expected `localization` to be a Keras layer."
             )
         offsets = self._regression(self._flatten(self.localization(features)))
-        identity = keras.ops.convert_to_tensor(
-            [self.transform.identity_parameters], dtype=self._regression.compute_dtype
+        # An array, as a constant tensor of a functional model cannot be exported.
+        identity = np.asarray(
+            [self.transform.identity_parameters], self._regression.compute_dtype
         )
-        return standardize_theta(self.transform(offsets + identity))
+        return standardize_theta(self.transform(keras.ops.add(offsets, identity)))
 
     def theta_dtype(self, theta):
         """The dtype that a theta from elsewhere is cast to.
@@ -350,6 +352,8 @@ class SpatialTransformer(keras.layers.Layer):
         )
 
 
+# For models that `localize` makes, which have it as a layer of their own.
+@keras.saving.register_keras_serializable(package="keras_stn")
 class _Regression(keras.layers.Dense):
     """The layer that theta comes from; it stays in float when a model is quantised."""
 

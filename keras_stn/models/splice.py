@@ -31,7 +31,8 @@ def splice(
     localisation network and on the warped image for the classifier. Their weights exist
     once, and gradients reach them by both paths; statistics of a BatchNormalization
     among them are updated by both. At X = 0 `stn_c0`, `stn_sl0` and
-    `stn_dl0` are the same network.
+    `stn_dl0` are the same network. The copies of `"stn_dl<X>"` are drawn anew and
+    learn, also those of frozen blocks.
 
     Args:
         input_shape: Shape of one image, `(height, width, channels)`, or `(channels,
@@ -200,7 +201,10 @@ def _fresh_copy(layer):
         # It has none, and Keras does not rebuild Python code that it has to trust.
         return layer
     config = _with_other_seeds(layer.get_config())
-    return type(layer).from_config({**config, "name": f"localization_{layer.name}"})
+    copy = type(layer).from_config({**config, "name": f"localization_{layer.name}"})
+    # Frozen it would stay as it was drawn, whatever the original has learnt before.
+    copy.trainable = True
+    return copy
 
 
 def _with_other_seeds(config):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_stn.ops.arguments import standardize_theta
+from keras_stn.ops.arguments import check_theta_shape, standardize_theta
 
 
 def identity_theta(batch_size, dtype="float32"):
@@ -86,7 +86,7 @@ def compose_theta(*thetas):
     """
     if not thetas:
         raise ValueError("`compose_theta` needs at least one theta. Received: none.")
-    product, *others = (standardize_theta(theta) for theta in thetas)
+    product, *others = map(_as_factor, thetas)
     counts = {theta.shape[0] for theta in (product, *others)} - {None, 1}
     if len(counts) > 1:
         raise ValueError(
@@ -95,7 +95,19 @@ def compose_theta(*thetas):
         )
     for theta in others:
         product = _multiply(product, theta)
-    return product
+    return standardize_theta(product)
+
+
+def _as_factor(theta):
+    """As `standardize_theta`, but an array stays one.
+
+    A constant tensor of a functional model cannot be exported.
+    """
+    if not isinstance(theta, np.ndarray):
+        return standardize_theta(theta)
+    check_theta_shape(theta.shape)
+    dtype = np.float64 if theta.dtype == np.float64 else np.float32
+    return theta.reshape(-1, 2, 3).astype(dtype)
 
 
 def _multiply(first, second):
@@ -105,7 +117,8 @@ def _multiply(first, second):
         + ops.multiply(first[:, :, 1], second[:, 1, k, None])
         for k in range(3)
     ]
-    columns[2] = ops.add(columns[2], first[:, :, 2])
+    # Not `ops.add`, which on TensorFlow takes an empty batch for a bias.
+    columns[2] = ops.subtract(columns[2], -first[:, :, 2])
     return ops.stack(columns, axis=2)
 
 

@@ -1,7 +1,7 @@
 """Theta in pixel units, and back."""
 
+import keras
 import numpy as np
-from keras import ops
 
 from keras_stn.ops.arguments import (
     standardize_flag,
@@ -116,8 +116,6 @@ def _invert_diagonal(matrix):
 
 def _between(left, matrix, right):
     """The product of three, of which the outer two are constants for one image."""
-    left, right = (
-        ops.convert_to_tensor(constant[None], dtype=matrix.dtype)
-        for constant in (left, right)
-    )
+    dtype = keras.backend.standardize_dtype(matrix.dtype)
+    left, right = (constant[None].astype(dtype) for constant in (left, right))
     return compose_theta(left, matrix, right)

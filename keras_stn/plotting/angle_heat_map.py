@@ -84,10 +84,9 @@ def angle_heat_maps(panels):
 
 
 def _draw(axes, applied, predicted):
+    applied, predicted = np.asarray(applied), np.asarray(predicted)
     line = deming_fit(applied, predicted)
-    counts, *_ = np.histogram2d(
-        np.asarray(predicted), np.asarray(applied), _BINS, [[-_LIMIT, _LIMIT]] * 2
-    )
+    counts, *_ = np.histogram2d(predicted, applied, _BINS, [[-_LIMIT, _LIMIT]] * 2)
     axes.imshow(
         counts,
         cmap="gray_r",

@@ -1,5 +1,6 @@
 """Rows of images one above the other."""
 
+import keras
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -95,6 +96,9 @@ def as_images(label, images):
         float32 array of shape `(count, height, width)` or `(count, height, width, 3)`.
         The latter is clipped to [0, 1].
     """
+    if keras.ops.is_tensor(images):
+        # Also one that PyTorch keeps a gradient for, or in bfloat16.
+        images = keras.ops.convert_to_numpy(images)
     images = np.asarray(images)
     is_unsigned = np.issubdtype(images.dtype, np.unsignedinteger)
     largest = np.iinfo(images.dtype).max if is_unsigned else 1

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from keras_stn import transforms
 from keras_stn.analysis import (
@@ -109,3 +110,12 @@ def test_layers_of_a_model_that_is_not_built():
     model = keras.Sequential([keras.layers.Conv2D(2, 3)])
     with pytest.raises(ValueError, match="Sequential model that has been built"):
         feature_layers(model)
+
+
+def test_leaves_out_maps_that_need_another_input():
+    image, numbers = keras.Input((16, 16, 1)), keras.Input((2,))
+    maps = layers.Conv2D(2, 3, name="alone")(image)
+    both = layers.Multiply()([maps, layers.Reshape((1, 1, 2))(numbers)])
+    head = layers.Flatten()(layers.Conv2D(2, 3)(both))
+    model = keras.Model([image, numbers], head)
+    assert feature_layers(model) == ["alone"]

@@ -147,3 +147,15 @@ def test_a_layer_that_keeps_the_size_keeps_the_places():
     image = keras.Input((20, 20, 1))
     blocks = TwoConvolutions(padding="same")(image)
     np.testing.assert_array_equal(places_in_image([image], blocks), [[0, 0], [1, 1]])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_model_within_whose_image_is_any_input(order):
+    image, numbers = keras.Input((12, 12, 2)), keras.Input((4,))
+    maps = layers.Conv2D(4, 3, strides=2)(image)
+    scaled = layers.Multiply()([maps, layers.Reshape((1, 1, 4))(numbers)])
+    inner = keras.Model([image, numbers][::order], scaled)
+    outer = keras.Input((12, 12, 2))
+    means = layers.Dense(4)(layers.GlobalAveragePooling2D()(outer))
+    output = inner([outer, means][::order])
+    np.testing.assert_array_equal(places_in_image([outer], output), [[1, 1], [2, 2]])

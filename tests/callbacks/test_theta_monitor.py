@@ -217,3 +217,42 @@ def test_angles_of_images_that_are_not_square(align_corners, size):
     monitor.on_train_begin()
     monitor.on_epoch_end(0, logs)
     assert logs["theta_angle"] == pytest.approx(30, abs=1e-3)
+
+
+def two_transformers():
+    image = x = keras.Input((4, 4, 1))
+    for name, shift in (("first", 0.5), ("second", 0.25)):
+        transformer = SpatialTransformer(layers.Flatten(), "translation", name=name)
+        x = transformer(x)
+        transformer._regression.bias.assign([shift, 0.0])
+    model = keras.Model(image, layers.Dense(1)(layers.Flatten()(x)))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    return model
+
+
+def test_two_monitors_of_one_training():
+    model = two_transformers()
+    monitors = [
+        ThetaMonitor(IMAGES, layer=name, prefix=name) for name in ("first", "second")
+    ]
+    arguments = {"verbose": 0, "callbacks": monitors}
+    history = model.fit(IMAGES, np.zeros((3, 1)), **arguments).history
+    assert (history["first_shift"], history["second_shift"]) == ([0.5], [0.25])
+    for monitor in monitors:
+        monitor.prefix = "theta"
+    with pytest.warns(UserWarning, match="replaces theta_angle, .*prefix='theta'"):
+        model.fit(IMAGES, np.zeros((3, 1)), **arguments)
+
+
+@pytest.mark.parametrize("wrong", [IMAGES[:, :3], [IMAGES[0], IMAGES[1]]])
+def test_wrong_images_leave_the_model_as_it_was(wrong):
+    """Where `predict` fails on JAX, Keras has given the variables away."""
+    model = make_model(0.5)
+    targets = np.zeros((3, 1))
+    model.fit(IMAGES, targets, verbose=0)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="must be a batch as the model takes them"):
+        model.fit(IMAGES, targets, verbose=0, callbacks=[ThetaMonitor(wrong)])
+    for weight, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, other)
+    model.fit(IMAGES, targets, verbose=0)

@@ -140,3 +140,23 @@ def test_a_theta_from_elsewhere_is_given_as_a_layer_in_double_precision_has_it()
     warped, expected = layer([image, theta])
     found = pose(keras.Model([image, theta], warped)).output
     assert found.dtype == expected.dtype == "float64"
+
+
+@pytest.mark.parametrize("transform", ["affine", "rigid"])
+def test_saving_and_loading(transform, tmp_path):
+    transformer = SpatialTransformer(
+        network(), transform, data_format="channels_last", name="transformer"
+    )
+    image = keras.Input((6, 6, 1))
+    model = keras.Model(image, transformer(image))
+    randomize(transformer)
+    theta = pose(model)
+    expected = theta.predict(images(), verbose=0)
+    theta.save(tmp_path / "pose.keras")
+    for copy in (
+        keras.saving.load_model(tmp_path / "pose.keras"),
+        keras.models.model_from_json(theta.to_json()),
+        keras.models.clone_model(theta),
+    ):
+        copy.set_weights(theta.get_weights())
+        np.testing.assert_allclose(copy.predict(images(), verbose=0), expected)

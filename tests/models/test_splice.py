@@ -314,3 +314,17 @@ def test_options_are_checked_for_the_plain_classifier_too():
     with pytest.raises(ValueError, match="fill_modus"):
         splice(*arguments, fill_modus="nearest")
     assert splice(*arguments, downsample=np.int64(2)).name == "cnn"
+
+
+def test_dl_copy_of_a_frozen_block_learns():
+    block = layers.Conv2D(2, 3, trainable=False, name="first")
+    model = splice(
+        (8, 8, 1),
+        blocks=[block],
+        head=[layers.Flatten(), layers.Dense(3)],
+        variant="stn_dl1",
+        localization=layers.Flatten(),
+    )
+    paths = [weight.path for weight in model.trainable_weights]
+    assert any("localization_first" in path for path in paths)
+    assert not any(path.startswith("first/") for path in paths)

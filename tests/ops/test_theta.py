@@ -236,3 +236,35 @@ def test_gradient_at_singular_matrices_is_zero():
         lambda theta: keras.ops.sum(ops.invert_theta(theta)), SINGULAR
     )
     np.testing.assert_array_equal(gradient, 0)
+
+
+def test_an_empty_batch():
+    """On TensorFlow `keras.ops.add` takes it for a bias."""
+    nothing = np.zeros((0, 2, 3), "float32")
+    tensor = keras.ops.convert_to_tensor(nothing)
+    for one in (nothing, tensor):
+        for other in (nothing, tensor):
+            assert tuple(ops.compose_theta(one, other).shape) == (0, 2, 3)
+    assert tuple(ops.theta_to_pixels(tensor, (4, 6)).shape) == (0, 2, 3)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_array_and_a_symbolic_theta(order, tmp_path):
+    """The array stays one, so that the model can be saved, and exported."""
+    theta = keras.Input((2, 3))
+    product = ops.compose_theta(*[turn(30), theta][::order])
+    model = keras.Model(theta, product)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    expected = to_numpy(ops.compose_theta(*[turn(30), THETAS][::order]))
+    for one in (model, loaded):
+        found = one.predict(np.asarray(THETAS, "float32"), verbose=0)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    constants = [
+        argument
+        for operation in model.operations
+        for node in operation._inbound_nodes
+        for argument in keras.tree.flatten(list(node.arguments.args))
+        if keras.ops.is_tensor(argument)
+    ]
+    assert not constants

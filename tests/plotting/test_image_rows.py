@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -98,3 +99,13 @@ def test_rows_of_different_shape_share_their_columns():
     figure.draw_without_rendering()
     boxes = [axis.get_window_extent() for axis in figure.axes]
     assert min(max(box.width, box.height) for box in boxes) > 0.5 * figure.dpi
+
+
+def test_tensors_that_have_a_gradient():
+    image = keras.Variable(np.random.default_rng(0).random((2, 5, 5, 1)))
+    tensors = keras.ops.multiply(image, 1.0)
+    for images in (tensors, keras.ops.cast(tensors, "bfloat16")):
+        figure = image_rows({"": images})
+        shown = figure.axes[0].get_images()[0].get_array()
+        expected = keras.ops.convert_to_numpy(image)[0, ..., 0]
+        np.testing.assert_allclose(shown, expected, atol=1e-2)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_stn
 from keras_stn.transforms import Affine, Rigid, Rotation, Transform, get
 from keras_stn.transforms.transform import stack_theta
 from tests.transforms.cases import IDENTITY, theta_of
@@ -108,6 +109,14 @@ def test_names_the_family_that_returns_something_else():
     nothing = Returning(lambda parameters: None)
     with pytest.raises(ValueError, match=r"of Returning must.*None. Its `return`"):
         nothing([[1, 2, 3, 4, 5, 6]])
+
+
+def test_a_number_of_parameters_of_numpy():
+    class Counted(Rotation):
+        num_parameters = np.int64(1)
+
+    layer = keras_stn.SpatialTransformer(keras.layers.Flatten(), Counted())
+    assert tuple(layer(np.zeros((2, 5, 5, 1), "float32")).shape) == (2, 5, 5, 1)
 
 
 def test_identity_parameters_as_an_array():
