@@ -121,11 +121,11 @@ def test_only_the_transformer_is_slow_to_learn():
     model = small_model("stn_c1")
     optimizer = with_localization_rate(keras.optimizers.SGD, model, 0.5, 1e-6)
     model.compile(optimizer, "mse")
-    before = {w.path: np.array(w.value) for w in model.trainable_variables}
+    before = {w.path: w.numpy().copy() for w in model.trainable_variables}
     images = np.random.default_rng(0).random((4, 8, 8, 1), "float32")
     model.train_on_batch(images, np.ones((4, 3), "float32"))
     moved = {
-        w.path: np.abs(np.array(w.value) - before[w.path]).max()
+        w.path: np.abs(w.numpy() - before[w.path]).max()
         for w in model.trainable_variables
     }
     theta = [moved[path] for path in moved if path.startswith("spatial_transformer")]
