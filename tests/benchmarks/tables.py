@@ -42,6 +42,11 @@ def one_core_table():
     return sampler_table(RESULTS / "sampler_one_core.json")
 
 
+def jax_table():
+    """The same on the JAX backend."""
+    return sampler_table(RESULTS / "sampler_jax.json")
+
+
 def avx2_table():
     """The same from a processor with AVX2, by an earlier version."""
     return sampler_table(RESULTS / "sampler_avx2.json")
@@ -87,6 +92,7 @@ def main():
     for table in (
         sampler_table,
         one_core_table,
+        jax_table,
         avx2_table,
         training_table,
         memory_table,
