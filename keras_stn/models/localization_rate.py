@@ -23,7 +23,8 @@ def with_localization_rate(make_optimizer, model, learning_rate, multiplier):
     Args:
         make_optimizer: A function from a learning rate to a Keras optimiser, such as
             `keras.optimizers.Adam`.
-        model: A model that has been built, of any kind.
+        model: A model that has been built. Transformers are looked for among its layers
+            and those of models within it, not inside other layers of your own.
         learning_rate: Of the classifier: a number, or whatever else `make_optimizer`
             takes that can be multiplied.
         multiplier: The rate of each `SpatialTransformer`, with its localisation
