@@ -3,13 +3,13 @@
 import time
 
 import keras
-import keras_tuner
 
 from keras_stn.tuning import SpatialTransformerHyperModel
 from train import platform
 from train.callbacks import StopOnNaN
 from train.feeding import feed
 from train.optimizers import make_optimizer
+from train.tuners import TrialInterrupted
 
 
 class TrialHyperModel(SpatialTransformerHyperModel):
@@ -68,7 +68,7 @@ class TrialHyperModel(SpatialTransformerHyperModel):
             the epochs and seconds that it was trained for.
 
         Raises:
-            keras_tuner.errors.FatalError: If something cannot be read or written; the
+            TrialInterrupted: If something cannot be read or written; the
                 trial is not over then.
         """
         del hp
@@ -91,7 +91,7 @@ class TrialHyperModel(SpatialTransformerHyperModel):
         except OSError as error:
             # A full disk, say, which is not the trial's fault: it begins anew when the
             # search goes on, instead of counting as one that failed.
-            raise keras_tuner.errors.FatalError(str(error)) from error
+            raise TrialInterrupted(str(error)) from error
         values = history[self.objective]
         best = values.index(max(values))
         return {

@@ -12,7 +12,6 @@ import sys
 import warnings
 
 import keras
-import keras_tuner
 import numpy as np
 
 from train import experiment as experiments
@@ -28,7 +27,7 @@ from train.trial_data import mnist_data, svhn_data
 from train.trial_table import best_choices, format_table, trial_rows
 from train.trials import TrialHyperModel
 from train.tune_options import dataset_arguments, dimensions, parse
-from train.tuners import make_tuner, role
+from train.tuners import TrialInterrupted, make_tuner, role
 
 _SCRIPTS = {"mnist": mnist, "svhn": svhn}
 _DATA = {"mnist": mnist_data, "svhn": svhn_data}
@@ -163,9 +162,8 @@ def _run_trials(options, hypermodel, epochs, directory, identity):
     if role() != "chief" or not _is_over(options, directory):
         try:
             tuner.search(epochs=epochs, callbacks=_callbacks(directory))
-        except keras_tuner.errors.FatalError as error:
-            # What `TrialHyperModel.fit` makes of it, so that the trial is not over.
-            raise error.__cause__ or error from None
+        except TrialInterrupted as error:
+            raise error.__cause__ from None
         except RuntimeError as error:
             # What KerasTuner raises after three failures in a row.
             raise ValueError(f"The search was given up: {error}") from error

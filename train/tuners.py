@@ -32,6 +32,10 @@ _MAX_FAILURES = 3
 _VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 
 
+class TrialInterrupted(keras_tuner.errors.FatalError):
+    """Ends a search without ending the trial, which begins anew when it goes on."""
+
+
 class _Patient:
     """A tuner that waits a second before it asks again.
 
