@@ -14,6 +14,7 @@ from keras_stn.ops.coordinates import extent
 # Points along each side of the grid that stands for the output when counting how much
 # of it lies outside the input.
 _GRID_SIDE = 16
+# As many as Keras' `predict` takes by default.
 _BATCH_SIZE = 32
 
 
