@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 from pathlib import Path
 
 import keras
@@ -21,7 +22,8 @@ def machine():
     Returns:
         A dictionary with `processor`, `instructions` (the widest vectors: `"avx512"`,
         `"avx2"`, or the architecture), `cores` (those that the process may use),
-        `accelerator` (None if Keras' backend sees none), `backend`, and `versions` of
+        `accelerator` (None if Keras' backend sees none), `backend`, `allocator` (what
+        the environment tells the C library of how to keep memory), and `versions` of
         the packages that are installed.
     """
     return {
@@ -30,8 +32,25 @@ def machine():
         "cores": usable_cores(),
         "accelerator": ", ".join(accelerators()) or None,
         "backend": keras.config.backend(),
+        "allocator": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith("MALLOC_")
+        },
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def commit():
+    """The checkout's commit, with `-dirty` if files are changed; None if not known."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True
+        )
+    except OSError:
+        return None  # There is no git.
+    return found.stdout.strip() or None
 
 
 def load():
@@ -40,9 +59,9 @@ def load():
 
 
 def write_json(path, results):
-    """Writes a dictionary of results, with the date and the machine, to a file."""
+    """Writes a dictionary of results to a file, with date, commit and machine."""
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    results = {"date": date, "machine": machine(), **results}
+    results = {"date": date, "commit": commit(), "machine": machine(), **results}
     Path(path).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
