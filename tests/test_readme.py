@@ -102,6 +102,8 @@ def test_results_table_is_that_of_the_stored_runs():
         tables.sampler_table,
         tables.one_core_table,
         tables.jax_table,
+        tables.kept_table,
+        tables.jax_kept_table,
         tables.avx2_table,
         tables.training_table,
         tables.memory_table,

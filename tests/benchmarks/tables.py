@@ -47,6 +47,16 @@ def jax_table():
     return sampler_table(RESULTS / "sampler_jax.json")
 
 
+def kept_table():
+    """The same where the C library keeps memory for the next call."""
+    return sampler_table(RESULTS / "sampler_kept.json")
+
+
+def jax_kept_table():
+    """The same on the JAX backend."""
+    return sampler_table(RESULTS / "sampler_jax_kept.json")
+
+
 def avx2_table():
     """The same from a processor with AVX2, by an earlier version."""
     return sampler_table(RESULTS / "sampler_avx2.json")
@@ -93,6 +103,8 @@ def main():
         sampler_table,
         one_core_table,
         jax_table,
+        kept_table,
+        jax_kept_table,
         avx2_table,
         training_table,
         memory_table,
