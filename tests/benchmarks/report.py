@@ -23,8 +23,8 @@ def machine():
         A dictionary with `processor`, `instructions` (the widest vectors: `"avx512"`,
         `"avx2"`, or the architecture), `cores` (those that the process may use),
         `accelerator` (None if Keras' backend sees none), `backend`, `allocator` (what
-        the environment tells the C library of how to keep memory), and `versions` of
-        the packages that are installed.
+        the environment tells the C library of how to keep memory; None if nothing),
+        and `versions` of the packages that are installed.
     """
     return {
         "processor": _processor(),
@@ -36,14 +36,16 @@ def machine():
             name: value
             for name, value in sorted(os.environ.items())
             if name.startswith("MALLOC_")
-        },
+        }
+        or None,
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
     }
 
 
 def commit():
     """The checkout's commit, with `-dirty` if files are changed; None if not known."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    # Without tags, which would take the place of the hash.
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         found = subprocess.run(
             command, cwd=Path(__file__).parent, capture_output=True, text=True

@@ -11,7 +11,14 @@ def test_results_say_where_they_are_from(tmp_path, monkeypatch):
     written = json.loads(path.read_text())
     assert written["rows"] == [1]
     assert written["machine"]["allocator"]["MALLOC_TRIM_THRESHOLD_"] == "17"
-    assert written["commit"] is None or re.match("[0-9a-f]{12}", written["commit"])
+    assert written["commit"] is None or re.fullmatch(
+        "[0-9a-f]{12}(-dirty)?", written["commit"]
+    )
+
+
+def test_of_memory_nothing_need_be_said(monkeypatch):
+    monkeypatch.setattr(report.os, "environ", {})
+    assert report.machine()["allocator"] is None
 
 
 def test_without_git_the_commit_is_not_known(monkeypatch):
